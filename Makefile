@@ -1,0 +1,39 @@
+# The commands to know. Each sets up .venv where it is missing; nothing else is needed than Python 3.11+, gcc and make.
+PYTHON ?= python3
+BIN = .venv/bin
+OUT ?= demo
+
+.PHONY: demo test test-slow test-gpu check format bench clean
+
+demo: .venv/done  ## simulate, pre-train, evaluate, predict, and show it (some minutes); ends with what to open
+	rm -rf $(OUT)
+	$(BIN)/selfpab demo $(OUT)
+
+test: .venv/done  ## the default tests, a few minutes
+	$(BIN)/python -m pytest -q
+
+test-slow: .venv/done  ## kills, torchrun and others that take minutes
+	$(BIN)/python -m pytest -q -m slow
+
+test-gpu: .venv/done
+	$(BIN)/python -m pytest -q -m gpu
+
+check: .venv/done  ## what must be clean before a commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: .venv/done
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/done  ## costs on this machine, appended to benchmarks/RESULTS.md; keep the machine quiet
+	$(BIN)/python benchmarks/run_all.py
+
+.venv/done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check -q -e '.[train,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv $(OUT)

@@ -1,0 +1,117 @@
+"""Fit the simulator's tables to real recordings: python benchmarks/simulator_fit.py DATA_FOLDER
+
+Writes selfpab/data/motion_tables.py: median harmonics of the stride over people, and levels of coloured noise such that
+the mean spectra of simulated people come to the geometric mean over real ones (multiplicative updates, `ROUNDS` times).
+Only these summary numbers leave the recordings. DATA_FOLDER holds har70plus/ and harth/ with one parquet each.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from simulator_realism import CODES, mean_spectra, real_people, simulated_people
+
+from selfpab.data import motion_tables, movement
+
+HARMONICS = 20
+ROUNDS = 10
+KNOTS_HZ = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0, 25.0)
+# code: channels in which the rhythm is clearest, band in Hz, strides per cycle found there
+RHYTHM = {
+    1: ((0,), 1.2, 2.4, 2),
+    2: ((0,), 2.2, 3.2, 2),
+    4: ((0, 2), 1.1, 2.4, 2),
+    5: ((0,), 1.2, 2.6, 2),
+    13: ((3, 5), 0.5, 2.0, 1),
+    14: ((1,), 0.5, 1.6, 1),
+}
+SHUFFLING_STEP = 0.25  # of walking: the few irregular steps in it; the rest is noise
+
+
+def main(folder: Path) -> None:
+    people = real_people(folder, ("har70plus", "harth"))
+    harmonics = {code: _harmonics(people, code) for code in RHYTHM}
+    harmonics[3] = SHUFFLING_STEP * harmonics[1]
+    wanted = _geometric_mean([mean_spectra(*person) for person in people.values()])
+    noise = {code: np.full((6, len(KNOTS_HZ)), 0.02) for code in CODES}
+    for round_ in range(ROUNDS):
+        for table, values in ((motion_tables.HARMONICS_G, harmonics), (motion_tables.NOISE_G, noise)):
+            table.clear()
+            table.update({code: value.round(5).tolist() for code, value in values.items()})
+        motion_tables.KNOTS_HZ = movement.KNOTS_HZ = KNOTS_HZ
+        got = _geometric_mean([mean_spectra(*person) for person in simulated_people(12, 1.2, 0, "protocol").values()])
+        for code in CODES:
+            step = np.log(wanted[code] / got[code])  # (6, 26)
+            error = float(np.sqrt(np.mean((20 * step / np.log(10))[:, 2:] ** 2)))
+            print(f"round {round_} code {code}: {error:.2f} dB", flush=True)
+            bins = np.maximum(np.array(KNOTS_HZ), 2.0)  # bins 0 and 1 hold gravity, not movement
+            change = np.stack([np.interp(bins, np.arange(26), _smooth(row)) for row in step])
+            gained = noise[code] * np.exp(np.clip(1.2 * change, -0.9, 0.9))
+            # Where the harmonics alone are too much, the noise falls to its floor and the harmonics come down.
+            noise[code] = np.clip(gained, 1e-4, None)
+            if code in harmonics:
+                hz = movement.PROFILES[code].stride_hz[0] * np.arange(1, HARMONICS + 1)
+                own = np.stack([np.interp(np.clip(hz, 1.5, 25), np.arange(26), _smooth(row)) for row in step])
+                harmonics[code] = harmonics[code] * np.exp(np.clip(0.3 * own, -0.2, 0.2))
+    _write(Path(motion_tables.__file__), harmonics, noise)
+
+
+def _smooth(row: np.ndarray) -> np.ndarray:
+    padded = np.concatenate([row[2:3], row[2:3], row[2:], row[-1:]])  # bins 0 and 1 are gravity's
+    return np.concatenate([row[2:3], np.convolve(padded, [0.25, 0.5, 0.25], "valid")])
+
+
+def _harmonics(people: dict[str, tuple[np.ndarray, np.ndarray]], code: int) -> np.ndarray:
+    """Median amplitude at the multiples of the stride frequency, (6, HARMONICS) in g; geometric mean over people."""
+    channels, low, high, per_cycle = RHYTHM[code]
+    size, points = (150 if code in (4, 5) else 200), 2048
+    window = np.hanning(size)
+    hz = np.fft.rfftfreq(points, 0.02)
+    band = np.flatnonzero((hz >= low) & (hz <= high))
+    found = []
+    for samples, labels in people.values():
+        edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+        pieces = [
+            samples[i : i + size] - samples[i : i + size].mean(0)
+            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            if labels[a] == code
+            for i in range(a, b - size + 1, size)
+        ]
+        if len(pieces) < 4:
+            continue
+        spectra = np.abs(np.fft.rfft(np.array(pieces) * window[:, None], points, axis=1)) / (window.sum() / 2)
+        stride = hz[band][spectra[:, band][:, :, list(channels)].sum(2).argmax(1)] / per_cycle
+        places = np.rint(np.outer(stride, np.arange(1, HARMONICS + 1)) * points * 0.02).astype(int)
+        rows = np.arange(len(spectra))[:, None]
+        found.append(np.median(spectra[rows, np.minimum(places, points // 2)], axis=0))
+    return np.exp(np.mean(np.log(found), axis=0)).T
+
+
+def _geometric_mean(spectra: list[dict[int, np.ndarray]]) -> dict[int, np.ndarray]:
+    return {code: np.exp(np.mean([np.log(s[code]) for s in spectra if code in s], axis=0)) for code in CODES}
+
+
+def _write(path: Path, harmonics: dict[int, np.ndarray], noise: dict[int, np.ndarray]) -> None:
+    lines = [
+        '"""Tables of the simulator: summaries of HARTH v2.0 and HAR70+, written by benchmarks/simulator_fit.py.',
+        "",
+        "HARMONICS_G: amplitude of multiples 1, 2, ... of the stride frequency; NOISE_G: level of coloured noise at",
+        "KNOTS_HZ, as the spread that white noise of that density would have at 50 Hz. One row per channel, in g.",
+        '"""',
+        "",
+        "# fmt: off",
+        f"KNOTS_HZ: tuple[float, ...] = {KNOTS_HZ}",
+    ]
+    for name, tables in (("HARMONICS_G", harmonics), ("NOISE_G", noise)):
+        lines.append(f"{name}: dict[int, list[list[float]]] = {{")
+        for code in sorted(tables):
+            rows = [", ".join(f"{value:.4f}".lstrip("0") for value in row) for row in tables[code]]
+            lines += [f"    {code}: [", *(f"        [{row}]," for row in rows), "    ],"]
+        lines.append("}")
+    path.write_text("\n".join([*lines, "# fmt: on", ""]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

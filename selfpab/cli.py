@@ -1,0 +1,181 @@
+"""One short function per command; no logic.
+
+Positional arguments are paths and names; settings are key=value (DESIGN 3). Exit 0 done, 1 failed, 2 wrong call.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from selfpab import __version__, config
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Activities from two accelerometers (lower back, thigh): pre-train, evaluate, predict.",
+)
+C = TypeVar("C")
+Words = Annotated[list[str], typer.Argument(metavar="ARGUMENTS... [key=value]...", show_default=False)]
+
+
+class WrongCall(ValueError):
+    """Too few or too many names on the command line."""
+
+
+@app.command()
+def demo(words: Words) -> None:
+    """OUT: simulate people, pre-train `tiny`, evaluate, predict a day, and show it; some minutes on a laptop."""
+    (out,), settings = _split(words, "OUT")
+    from selfpab.reproduce.demonstration import DemoConfig, demonstrate
+
+    for line in demonstrate(Path(out), _config(DemoConfig, "demo", settings, preset="tiny")):
+        print(line)
+
+
+@app.command()
+def simulate(words: Words) -> None:
+    """OUT [people= hours= labelled= seed=]: recordings of simulated people whose labels, gaps and faults are known."""
+    (out,), settings = _split(words, "OUT")
+    from selfpab.data.simulation import SimulateConfig, simulate_folder
+
+    print(f"wrote {simulate_folder(Path(out), _config(SimulateConfig, 'simulate', settings))}")
+
+
+@app.command()
+def ingest(words: Words) -> None:
+    """SOURCE... CORPUS [windows= ...]: anything `read` reads becomes, or joins, a corpus."""
+    (*sources, corpus), settings = _split(words, "SOURCE...", "CORPUS")
+    from selfpab.upstream.corpus import IngestConfig, ingest
+
+    made, failed = ingest([Path(s) for s in sources], Path(corpus), _config(IngestConfig, "ingest", settings))
+    print(f"{corpus}: {len(made)} recordings of {len(made.people)} people, {made.hours:.1f} h")
+    for path, reason in failed:
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def pretrain(words: Words) -> None:
+    """CORPUS RUN [preset= hours= steps= ...]: train an encoder; the same command goes on after a stop; also under torchrun."""
+    (corpus, run), settings = _split(words, "CORPUS", "RUN")
+    from selfpab.upstream import PretrainConfig, TooLong, make_fabric, open_corpus
+    from selfpab.upstream import pretrain as train
+
+    chosen = _config(PretrainConfig, "pretrain", settings)
+    try:
+        train(open_corpus(corpus), chosen, Path(run), make_fabric(chosen.precision))
+    except TooLong as error:
+        _stop(2, str(error))
+
+
+@app.command()
+def evaluate(words: Words) -> None:
+    """METHOD[,METHOD] DATASET RUN [upstream= steps= seed= ...]: leave one subject out; writes results.json."""
+    (names, dataset, run), settings = _split(words, "METHOD[,METHOD]", "DATASET", "RUN")
+    from selfpab.methods import EvaluateConfig, evaluate
+
+    for line in evaluate(names.split(","), dataset, Path(run), _config(EvaluateConfig, "evaluate", settings)):
+        print(line)
+
+
+@app.command()
+def finetune(words: Words) -> None:
+    """DATASET MODEL [upstream= ...]: one classifier from all subjects, as a model folder."""
+    (dataset, model), settings = _split(words, "DATASET", "MODEL")
+    from selfpab.methods import EvaluateConfig, finetune
+
+    print(f"wrote {finetune(dataset, Path(model), _config(EvaluateConfig, 'evaluate', settings))}")
+
+
+@app.command()
+def predict(words: Words) -> None:
+    """SOURCE... OUT model=MODEL: one activity per second for every recording."""
+    (*sources, out), settings = _split(words, "SOURCE...", "OUT")
+    from selfpab.inference import PredictConfig, predict_folder
+
+    chosen = _config(PredictConfig, "predict", settings)
+    _report(predict_folder([Path(s) for s in sources], Path(out), chosen))
+
+
+@app.command()
+def embed(words: Words) -> None:
+    """SOURCE... OUT model=MODEL: one vector per second for every recording."""
+    (*sources, out), settings = _split(words, "SOURCE...", "OUT")
+    from selfpab.inference import PredictConfig, embed_folder
+
+    chosen = _config(PredictConfig, "predict", settings)
+    _report(embed_folder([Path(s) for s in sources], Path(out), chosen))
+
+
+@app.command("import-checkpoint")
+def import_checkpoint(words: Words) -> None:
+    """CKPT MODEL normalisation=DIR: the authors' Lightning checkpoint becomes a model folder."""
+    (checkpoint, model), settings = _split(words, "CKPT", "MODEL")
+    found = dict(setting.partition("=")[::2] for setting in settings)
+    if set(found) != {"normalisation"}:
+        raise WrongCall(f"wanted normalisation=DIR (the folder with mean.csv and std.csv) and no other, got {settings}")
+    from selfpab.upstream import import_checkpoint as convert
+
+    convert(Path(checkpoint), Path(model), normalisation=Path(found["normalisation"]))
+    print(f"wrote {model}")
+
+
+@app.command()
+def version() -> None:
+    """The version of selfpab."""
+    print(__version__)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The command line; errors are sentences, not tracebacks (`SELFPAB_TRACEBACK=1` shows them)."""
+    import os
+
+    if os.environ.get("SELFPAB_TRACEBACK"):
+        app(arguments)
+    try:
+        app(arguments)
+    except (config.ConfigError, WrongCall) as error:
+        _stop(2, str(error))
+    except (ValueError, OSError, FloatingPointError) as error:
+        _stop(1, str(error))
+    except KeyboardInterrupt:
+        _stop(130, "stopped; the same command goes on from here")
+    raise SystemExit(0)
+
+
+def _stop(code: int, text: str) -> NoReturn:
+    print(f"selfpab: {text}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _split(words: list[str], *wanted: str) -> tuple[list[str], list[str]]:
+    """Names and settings; a name is whatever does not begin with key=."""
+    settings = [word for word in words if re.match(r"[a-z_][a-z0-9_.]*=", word)]
+    names = [word for word in words if word not in settings]
+    many = any(w.startswith("SOURCE") for w in wanted)
+    if len(names) < len(wanted) or (len(names) > len(wanted) and not many):
+        raise WrongCall(f"wanted {' '.join(wanted)} and then key=value settings, got {' '.join(words)}")
+    return names, settings
+
+
+def _config(kind: type[C], section: str, settings: list[str], preset: str = "") -> C:
+    """preset= comes before the other settings, wherever it stands."""
+    chosen = [s.partition("=")[2] for s in settings if s.startswith("preset=")]
+    rest = [s for s in settings if not s.startswith("preset=")]
+    return config.load(kind, preset=(chosen or [preset or "paper"])[-1], section=section, settings=rest)
+
+
+def _report(outcome: Any) -> None:
+    """What was written, and what failed; exit 1 if anything did."""
+    for name, problem in outcome:
+        print(f"failed: {name}: {problem}" if problem else f"wrote {name}", file=sys.stderr if problem else sys.stdout)
+    if any(problem for _, problem in outcome):
+        raise typer.Exit(1)

@@ -1,0 +1,221 @@
+"""HARTH and HAR70+ csv files, as they were published (BEHAVIOUR (h)), and users' own in the same form.
+
+Columns are found by name: `timestamp` or `time_s`, the six `CHANNELS` in g, and where there are any `label` (or
+`activity`) and `segment`. Others, such as the `index` of S015 and S021 or the unnamed first column of S023, are left
+out and named in the recording's source. Legend: N samples; times are integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from selfpab.data.checks import (
+    RATE_HZ,
+    SECOND_NS,
+    RecordingError,
+    check_channels,
+    check_rising,
+    chunks,
+    lines,
+    place,
+    times_at_50_hz,
+    whole_numbers,
+)
+from selfpab.recording import CHANNELS, Recording, segments_of
+
+if TYPE_CHECKING:
+    import polars
+
+TIMES = ("timestamp", "time_s")  # the first that is there is used
+LABELS = ("label", "activity")
+EXAMPLE = f"timestamp,{','.join(CHANNELS)},label"
+NOTHING = ("", "nan", "na", "null", "none")  # ways to write that a label is not known
+EPOCH = datetime(1970, 1, 1)
+
+
+def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = None) -> Recording:
+    """One csv file as a recording.
+
+    Parameters
+    ----------
+    rate_hz : 50 says that a file stamped every 10 ms was sampled at 50 Hz; its times are then rebuilt.
+    subject : the person's name; the file's name without `.csv` if None.
+
+    Returns
+    -------
+    Recording: float32 in g; `start` is the first stamp to the microsecond, with its time zone if it has one, and None
+    with `time_s`; an empty label is -1. `source` has path, form, rows, sha256, repairs (list), ignored_columns,
+    stamped_rate_hz, and with `time_s` first_time_s.
+
+    Raises RecordingError with the file, the line and what to do for all that `selfpab.data.checks` finds, and for
+    missing columns, empty files, and lines with too many or too few fields, such as the last one of a cut-off file.
+    """
+    import polars as pl
+
+    header = next((text.lstrip("\ufeff") for _, text in lines(path)), "")
+    if not header.strip():
+        raise RecordingError(
+            f"{path}: is empty, or its first line is; wanted a header such as {EXAMPLE} and a line per sample"
+        )
+    names = [name.strip().strip('"') for name in header.split(",")]
+    wanted = wanted_columns(names, path)
+    sha256, rows = _survey(path, len(names))
+    if not rows:
+        raise RecordingError(f"{path}: has a header and no samples; wanted a line per sample")
+    number = dict.fromkeys(CHANNELS, pl.Float32) | {"time_s": pl.Float64}
+    kinds = {n if n in wanted else f"_{i}": number.get(n, pl.String) for i, n in enumerate(names)}
+    try:
+        places = sorted(names.index(name) for name in wanted)
+        table = pl.read_csv(path, has_header=False, skip_rows=1, schema=kinds, columns=places, ignore_errors=True)
+    except pl.exceptions.PolarsError as error:
+        raise RecordingError(f"{path}: cannot be read as csv ({error}); wanted lines like {EXAMPLE}") from error
+    table = table.head(rows)
+
+    if "timestamp" in wanted:
+        times_ns, zone = times_of_text(table["timestamp"], path)
+    else:
+        times_ns, zone = times_of_seconds(table["time_s"].to_numpy(), path), None
+    codes = {n: _numbers(table[n], n, path) for n in wanted if n in (*LABELS, "segment")}
+    samples = np.ascontiguousarray(table.select(pl.col(CHANNELS).fill_null(float("nan"))).to_numpy())
+    ignored = [name for name in names if name not in wanted or codes.get(name, 0) is None]
+    source = {"form": "csv", "sha256": sha256, "ignored_columns": ignored}
+    return assembled(path, times_ns, samples, codes, source, zone, "timestamp" in wanted, rate_hz, subject)
+
+
+def assembled(
+    path: Path,
+    times_ns: np.ndarray,
+    samples: np.ndarray,
+    codes: dict[str, np.ndarray | None],
+    source: dict[str, Any],
+    zone: tzinfo | None,
+    dated: bool,
+    rate_hz: float | None,
+    subject: str | None,
+) -> Recording:
+    """Check the columns of a file and make them a Recording; the last step of every reader of tables.
+
+    Parameters
+    ----------
+    times_ns : int64 (N,) since 1970 (in `zone`'s UTC, or naive) if `dated`, else since whatever `time_s` counts from.
+    samples : float32 (N, 6) in g, NaN where nothing stands.
+    codes : float64 (N,) of `label` or `activity`, and `segment`, NaN where nothing stands; None for text in `activity`.
+    """
+    check_channels(samples, path)
+    check_rising(times_ns, path)
+    times_ns, stamped_hz, repairs = times_at_50_hz(times_ns, path, rate_hz)
+    labels = next((codes[name] for name in LABELS if codes.get(name) is not None), None)
+    parts = codes.get("segment")
+    if parts is not None and np.isnan(parts).any():
+        row = int(np.flatnonzero(np.isnan(parts))[0])
+        raise RecordingError(f"{place(path, row)}: segment is empty; wanted a whole number in every row")
+    source = {"path": str(path), "rows": len(samples), **source, "repairs": repairs, "stamped_rate_hz": stamped_hz}
+    first_ns = int(times_ns[0])
+    start = None
+    if dated:
+        start = EPOCH + timedelta(microseconds=first_ns // 1000)
+        start = start if zone is None else start.replace(tzinfo=UTC).astimezone(zone)
+    else:
+        source["first_time_s"] = first_ns / SECOND_NS
+    return Recording(
+        subject=path.stem if subject is None else subject,
+        start=start,
+        rate_hz=RATE_HZ,
+        samples=samples,
+        labels=None if labels is None else whole_numbers(labels, "label", path),
+        segments=segments_of(
+            (times_ns - first_ns) / SECOND_NS,
+            None if parts is None else whole_numbers(parts, "segment", path, bits=64),
+        ),
+        source=source,
+    )
+
+
+def wanted_columns(names: Sequence[str], path: Path) -> list[str]:
+    """Those of a file's columns that are read; RecordingError says which are missing or there twice."""
+    missing = [name for name in CHANNELS if name not in names]
+    missing += [] if any(name in names for name in TIMES) else ["timestamp (or time_s)"]
+    if missing:
+        hint = "; it is divided by semicolons: save it with commas" if ";" in "".join(names) else ""
+        raise RecordingError(
+            f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(map(repr, names))}; "
+            f"wanted {EXAMPLE}{hint}: rename the columns"
+        )
+    wanted = [next(name for name in TIMES if name in names), *CHANNELS]
+    wanted += [name for name in LABELS if name in names][:1] + [name for name in ("segment",) if name in names]
+    if twice := [name for name in wanted if names.count(name) > 1]:
+        raise RecordingError(
+            f"{path}: has the column {twice[0]} twice; wanted it once: rename or leave out one of them"
+        )
+    return wanted
+
+
+def times_of_text(stamps: polars.Series, path: Path) -> tuple[np.ndarray, tzinfo | None]:
+    """Nanoseconds since 1970, int64 (N,), of stamps with any number of decimals, and the first one's time zone."""
+    first = str(stamps[0]).strip()
+    wanted = "wanted a date and time like 2021-03-24 14:42:03.839; a column of seconds must be called time_s"
+    try:
+        zone = datetime.fromisoformat(first).tzinfo
+    except ValueError:
+        raise RecordingError(f"{place(path, 0)}: timestamp is {first!r}; {wanted}") from None
+    form = f"%Y-%m-%d{first[10:11] or ' '}%H:%M:%S%.f{'' if zone is None else '%#z'}"
+    times = stamps.str.strip_chars().str.to_datetime(form, time_unit="ns", strict=False)
+    if times.null_count():
+        row = int(times.is_null().arg_max() or 0)
+        raise RecordingError(f"{place(path, row)}: timestamp is {stamps[row]!r}, the first one {first!r}; {wanted}")
+    return times.to_physical().to_numpy(), zone
+
+
+def times_of_seconds(times_s: np.ndarray, path: Path) -> np.ndarray:
+    """Nanoseconds, int64 (N,), of a column `time_s`."""
+    wrong = ~(np.abs(times_s) < 2**63 / SECOND_NS)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise RecordingError(f"{place(path, row)}: time_s is missing or no number of seconds; wanted one in every row")
+    return np.rint(times_s.astype(np.float64) * SECOND_NS).astype(np.int64)
+
+
+def _numbers(text: polars.Series, column: str, path: Path) -> np.ndarray | None:
+    """Float64 (N,), NaN where nothing stands; None for an `activity` in words, which is no label."""
+    import polars as pl
+
+    numbers = text.cast(pl.Float64, strict=False)
+    words = numbers.is_null() & ~text.fill_null("").str.strip_chars().str.to_lowercase().is_in(NOTHING)
+    if words.any():
+        row = int(words.arg_max() or 0)
+        if column == "activity":
+            return None
+        raise RecordingError(
+            f"{place(path, row)}: {column} is {text[row]!r}; wanted a whole number, or nothing where it is not known"
+        )
+    return numbers.fill_null(float("nan")).to_numpy()
+
+
+def _survey(path: Path, fields: int) -> tuple[str, int]:
+    """Checksum and number of samples; RecordingError at the first line that has not as many fields as the header."""
+    digest, commas, ends, quotes, last = hashlib.sha256(), 0, 0, 0, b""
+    for chunk in chunks(path):
+        digest.update(chunk)
+        commas, ends, quotes = commas + chunk.count(b","), ends + chunk.count(b"\n"), quotes + chunk.count(b'"')
+        last = chunk[-1:]
+    count = ends + (last != b"\n")
+    if quotes or commas == (fields - 1) * count:  # quoted text may hold commas
+        return digest.hexdigest(), count - 1
+    wrong = ((n, text, text.count(",") + 1) for n, text in lines(path) if text.count(",") + 1 != fields)
+    number, text, found = next(wrong)
+    if not text.strip() and not any(more.strip() for n, more in lines(path) if n > number):
+        return digest.hexdigest(), number - 2  # blank lines at the end do no harm
+    raise RecordingError(
+        f"{path}, line {number} ({text[:120]!r}): has {found} fields, the header {fields}; "
+        + (
+            "the file seems to be cut off: copy or download it again"
+            if number == count and found < fields
+            else "wanted as many as in the header: mend the line or leave it out"
+        )
+    )

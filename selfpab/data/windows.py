@@ -1,0 +1,165 @@
+"""The five-minute windows of a corpus as an endless random sequence with places.
+
+A batch is a function of its place alone, so that resuming needs one integer and no process needs to know of another.
+`hours=` keeps 12 windows for each hour; fewer hours are always a subset of more, and the people held out for validation
+are the same whatever the hours. Legend: B windows, N samples, T frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfpab.data.store import Corpus
+from selfpab.recording import JOIN_GAP_S, Segment, runs_of
+from selfpab.seeding import seed_of
+
+WINDOWS_PER_HOUR = 12
+MAPPED = 256  # memory maps kept open; a corpus of 100,000 hours has some six hundred files
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows as stored.
+
+    counts : int16 (B, N, 6); the pieces of a window one after the other, zeros behind them.
+    counts_per_g : int64 (B,).
+    frames : int32 (B, T); place of each frame among those of `counts` (hop by hop), -1 where the window is shorter.
+    """
+
+    counts: np.ndarray
+    counts_per_g: np.ndarray
+    frames: np.ndarray
+
+
+def validation_people(people: Collection[str], share: float, seed: int) -> tuple[str, ...]:
+    """The people held out: at least one if there are two, chosen by name, so that more people do not change the choice.
+
+    >>> validation_people(["a", "b", "c"], 0.1, seed=0) == validation_people(["c", "b", "a"], 0.1, seed=0)
+    True
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"validation_share must be at least 0 and below 1, got {share}")
+    if share == 0 or len(people) < 2:
+        return ()
+    order = sorted(people, key=lambda person: seed_of("validation", seed, person))
+    return tuple(sorted(order[: max(1, round(share * len(people)))]))
+
+
+class Windows:
+    """Endless windows of a corpus.
+
+    Parameters
+    ----------
+    people : whose recordings; all of the corpus's by default.
+    hours : how many hours of them, as nested subsets; all by default. More than there are raises ValueError.
+    window_frames, frame_samples, hop_samples : see `features.spectrograms.SpectrogramConfig`.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        window_frames: int,
+        frame_samples: int,
+        hop_samples: int,
+        people: Collection[str] | None = None,
+        hours: float | None = None,
+        seed: int = 0,
+        join_gap_s: float = JOIN_GAP_S,
+    ) -> None:
+        self.corpus, self.seed = corpus, seed
+        self.window_frames, self.frame_samples, self.hop_samples = window_frames, frame_samples, hop_samples
+        self.runs: list[tuple[int, tuple[Segment, ...]]] = []
+        lengths = []
+        for place, entry in enumerate(corpus.entries):
+            if people is not None and entry.subject not in people:
+                continue
+            for run in runs_of(entry.segments, entry.rate_hz, join_gap_s):
+                if frames := sum(map(self._frames_in, run)):
+                    self.runs.append((place, run))
+                    lengths.append(frames)
+        if not lengths:
+            raise ValueError(f"{corpus.folder} has no stretch of {frame_samples} samples for {people or 'anybody'}")
+        self.lengths = np.array(lengths, np.int64)
+        # side by side in samples: the frame that would straddle two windows belongs to neither
+        over = np.maximum(self.lengths - window_frames, 0)
+        self.ends = np.cumsum(1 + -(-over // (window_frames + 1)))
+        available = int(self.ends[-1])
+        self.count = available
+        if hours is not None:
+            self.count = round(hours * WINDOWS_PER_HOUR)
+            if not 0 < self.count <= available:
+                raise ValueError(
+                    f"hours={hours:g} needs {self.count} windows of five minutes; {corpus.folder} has {available} "
+                    f"({available / WINDOWS_PER_HOUR:.1f} h) for training"
+                )
+        order = np.random.default_rng(seed_of("hours", seed)).permutation(available).astype(np.int32)
+        self.chosen = order[: self.count]
+        self._orders: dict[int, np.ndarray] = {}
+        self._maps: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        """How many different windows there are; the sequence of places goes on for ever."""
+        return self.count
+
+    @property
+    def hours(self) -> float:
+        return self.count / WINDOWS_PER_HOUR
+
+    def take(self, first: int, count: int) -> Batch:
+        """The windows at places `first` to `first + count`."""
+        pieces = [self._window(self.number(place)) for place in range(first, first + count)]
+        samples = max(sum(stop - start for start, stop in cut) for _, cut in pieces)
+        counts = np.zeros((count, samples, 6), np.int16)
+        frames = np.full((count, self.window_frames), -1, np.int32)
+        scale = np.empty(count, np.int64)
+        parts = self.frame_samples // self.hop_samples
+        for row, (place, cut) in enumerate(pieces):
+            mapped, filled, at = self._mapped(place), 0, 0
+            scale[row] = self.corpus.entries[place].counts_per_g
+            for start, stop in cut:
+                counts[row, at : at + stop - start] = mapped[start:stop]
+                here = (stop - start) // self.hop_samples - parts + 1
+                frames[row, filled : filled + here] = at // self.hop_samples + np.arange(here)
+                at, filled = at + stop - start, filled + here
+        return Batch(counts, scale, frames)
+
+    def number(self, place: int) -> int:
+        """Which window of the corpus stands at this place: every epoch has its own order."""
+        epoch, rest = divmod(place, self.count)
+        if epoch not in self._orders:
+            order = np.random.default_rng(seed_of("order", self.seed, epoch)).permutation(self.count)
+            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1} | {epoch: order.astype(np.int32)}
+        return int(self.chosen[self._orders[epoch][rest]])
+
+    def _window(self, number: int) -> tuple[int, list[tuple[int, int]]]:
+        """(place in the index, pieces (start, stop) in samples) of one window of the corpus."""
+        run = int(np.searchsorted(self.ends, number, side="right"))
+        inside = number - (int(self.ends[run - 1]) if run else 0)
+        length = int(self.lengths[run])
+        first = min(inside * (self.window_frames + 1), max(0, length - self.window_frames))
+        stop = min(length, first + self.window_frames)
+        place, segments = self.runs[run]
+        cut, passed = [], 0
+        for segment in segments:
+            here = self._frames_in(segment)
+            a, b = max(first - passed, 0), min(stop - passed, here)
+            if a < b:
+                start = segment.first + a * self.hop_samples
+                cut.append((start, start + (b - a - 1) * self.hop_samples + self.frame_samples))
+            passed += here
+        return place, cut
+
+    def _frames_in(self, segment: Segment) -> int:
+        return max(0, (len(segment) - self.frame_samples) // self.hop_samples + 1)
+
+    def _mapped(self, place: int) -> np.ndarray:
+        if place not in self._maps:
+            if len(self._maps) >= MAPPED:
+                self._maps.pop(next(iter(self._maps)))
+            self._maps[place] = self.corpus.counts(place)
+        return self._maps[place]
+

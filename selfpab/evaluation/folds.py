@@ -1,0 +1,122 @@
+"""Finished folds on disk, so that an evaluation that was killed goes on with the missing ones.
+
+    folder/
+      folds/<subject>.json        confusion matrix, calibration sums, and the settings that the fold was made with
+      seconds/<subject>.parquet   truth and probabilities of every clock second
+
+Files are written beside their place and renamed; the .json comes last, so a fold that has one is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from selfpab.evaluation.calibration import Calibration
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """What one test subject gave: all that scores are derived from.
+
+    confusion : int64 (K, K), rows = truth, in samples.
+    samples_scored, samples_unlabelled : how many samples had a label and how many had none.
+    took_s : training and prediction, in seconds.
+    """
+
+    subject: str
+    confusion: np.ndarray
+    samples_scored: int
+    samples_unlabelled: int
+    calibration: Calibration
+    took_s: float
+
+
+def save_fold(folder: Path, fold: Fold, seconds: pl.DataFrame, settings: Mapping[str, Any]) -> None:
+    """Write the table of seconds, then the fold, each whole or not at all."""
+    table, record = _places(folder, fold.subject)
+    calibration = fold.calibration
+    content = {
+        "settings": _as_json(settings),
+        "subject": fold.subject,
+        "confusion": fold.confusion.tolist(),
+        "samples_scored": fold.samples_scored,
+        "samples_unlabelled": fold.samples_unlabelled,
+        "calibration": {
+            "n": calibration.n.tolist(),
+            "confidence": calibration.confidence.tolist(),
+            "correct": calibration.correct.tolist(),
+            "nll": calibration.nll,
+        },
+        "took_s": fold.took_s,
+    }
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_whole(table, lambda path: seconds.write_parquet(path))
+    write_whole(record, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def saved_fold(folder: Path, subject: str, settings: Mapping[str, Any]) -> Fold | None:
+    """The finished fold of a subject, or None; ValueError where it was made with other settings."""
+    record = _places(folder, subject)[1]
+    if not record.is_file():
+        return None
+    content = json.loads(record.read_text(encoding="utf-8"))
+    then, now = content["settings"], _as_json(settings)
+    if then != now:
+        other = [key for key in sorted({*then, *now}) if then.get(key) != now.get(key)]
+        changes = ", ".join(f"{key}: {_short(then.get(key))} there, {_short(now.get(key))} now" for key in other)
+        raise ValueError(
+            f"{record} was made with other settings ({changes}); "
+            f"take another folder, or remove {record.parent} to evaluate anew"
+        )
+    sums = content["calibration"]
+    return Fold(
+        subject=content["subject"],
+        confusion=np.array(content["confusion"], np.int64),
+        samples_scored=content["samples_scored"],
+        samples_unlabelled=content["samples_unlabelled"],
+        calibration=Calibration(
+            np.array(sums["n"], np.int64),
+            np.array(sums["confidence"]),
+            np.array(sums["correct"], np.int64),
+            sums["nll"],
+        ),
+        took_s=content["took_s"],
+    )
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it: a kill leaves no half file under the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _places(folder: Path, subject: str) -> tuple[Path, Path]:
+    name = quote(subject, safe=" ")  # a subject may be called a/b
+    return folder / "seconds" / f"{name}.parquet", folder / "folds" / f"{name}.json"
+
+
+def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(dict(settings), sort_keys=True, default=str))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

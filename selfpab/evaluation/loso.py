@@ -1,0 +1,181 @@
+"""Leave one subject out, for anything with fit, predict and probabilities (paper, section 4.2; STYLE 7.4).
+
+A fold is one subject: a fresh classifier is fitted on all recordings of all other subjects, and every labelled sample
+of the subject's own is scored. Nothing is chosen on the test subject: it reaches `predict` and `probabilities` only,
+and without its labels. Legend: N samples, K classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from selfpab.activities import Activities
+from selfpab.evaluation.calibration import calibration_sums, nothing_counted
+from selfpab.evaluation.clock import per_second
+from selfpab.evaluation.folds import Fold, save_fold, saved_fold
+from selfpab.evaluation.metrics import confusion
+from selfpab.recording import UNLABELLED, Recording
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROW_SUM_TOLERANCE = 1e-3  # ours; softmax in bfloat16 is off by less
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """What is evaluated. The test recordings it is given have no labels."""
+
+    def fit(self, recordings: Sequence[Recording]) -> None:
+        """Learn from labelled recordings; forget what was learned before."""
+        ...
+
+    def predict(self, recording: Recording) -> np.ndarray:
+        """One class index per sample, integers (N,)."""
+        ...
+
+    def probabilities(self, recording: Recording) -> np.ndarray:
+        """One row per sample, float (N, K), each adding up to 1."""
+        ...
+
+
+def leave_one_subject_out(
+    build: Callable[[], Classifier],
+    recordings: Sequence[Recording],
+    activities: Activities,
+    *,
+    folder: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    save: Callable[[str, Fold, "pl.DataFrame"], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Fold]:
+    """Every subject's fold, in the order of their names, from a classifier that saw all the others.
+
+    Parameters
+    ----------
+    build : makes a fresh classifier, once per fold.
+    recordings : all labelled, all at one rate; a subject may have several.
+    activities : the classes; labels are their codes, merged codes, or -1.
+    folder : where finished folds are kept (`folds/`, `seconds/`); the same call goes on after a kill.
+    settings : whatever the scores depend on (method, seed, configuration), plain values. Together with the classes and
+        a checksum of the data it must agree with that of the folds in `folder`.
+    save : called with (subject, fold, table of seconds) after each new fold.
+    progress : called with (subject, folds done, folds in all) after each fold, old or new.
+
+    Raises ValueError for fewer than two subjects, a recording without labels or with labels that are no class, and a
+    classifier that leaves a labelled sample without a prediction.
+    """
+    by_subject = _by_subject(recordings, activities)
+    known: dict[str, Any] = dict(settings or {})
+    if folder is not None:  # reading every sample for the checksum takes a moment, and only folds on disk need it
+        known |= {"classes": list(activities.codes), "merge": {str(k): v for k, v in activities.merge.items()}}
+        known["data_sha256"] = checksum(recordings)
+
+    folds: dict[str, Fold] = {}
+    missing = []
+    for subject in by_subject:  # all old folds are checked before an hour is spent on a new one
+        fold = None if folder is None else saved_fold(folder, subject, known)
+        if fold is None:
+            missing.append(subject)
+        else:
+            folds[subject] = fold
+    for done, subject in enumerate(folds, start=1):
+        if progress:
+            progress(subject, done, len(by_subject))
+
+    for subject in missing:
+        fold, seconds = one_fold(build, recordings, activities, subject)
+        if folder is not None:
+            save_fold(folder, fold, seconds, known)
+        if save:
+            save(subject, fold, seconds)
+        folds[subject] = fold
+        if progress:
+            progress(subject, len(folds), len(by_subject))
+    return {subject: folds[subject] for subject in by_subject}
+
+
+def one_fold(
+    build: Callable[[], Classifier], recordings: Sequence[Recording], activities: Activities, subject: str
+) -> tuple[Fold, "pl.DataFrame"]:
+    """Train without the subject and score it: its fold, and the table of `per_second` with a column `recording`."""
+    import polars as pl
+
+    began = time.perf_counter()
+    classifier = build()
+    classifier.fit([recording for recording in recordings if recording.subject != subject])
+    counts = np.zeros((len(activities), len(activities)), np.int64)
+    calibration, unlabelled, tables = nothing_counted(), 0, []
+    for number, recording in enumerate(r for r in recordings if r.subject == subject):
+        truth = activities.indices(_labels(recording))
+        question = replace(recording, labels=None)
+        predicted = np.asarray(classifier.predict(question))
+        counts += confusion(truth, predicted, len(activities))
+        probabilities = _checked(np.asarray(classifier.probabilities(question)), recording, len(activities))
+        calibration += calibration_sums(truth, predicted, probabilities)
+        unlabelled += int(np.count_nonzero(truth == UNLABELLED))
+        table = per_second(recording, truth, probabilities, activities)
+        tables.append(table.with_columns(pl.lit(number, dtype=pl.Int32).alias("recording")))
+    took_s = time.perf_counter() - began
+    return Fold(subject, counts, int(counts.sum()), unlabelled, calibration, took_s), pl.concat(tables)
+
+
+def checksum(recordings: Sequence[Recording]) -> str:
+    """SHA-256 of what is evaluated: subjects, rates, segments, values in g and labels, in a fixed order.
+
+    The order of `recordings` does not matter across subjects; neither does whether values are in memory or mapped.
+    """
+    total = hashlib.sha256()
+    for recording in sorted(recordings, key=lambda recording: recording.subject):
+        shape = [(s.first, s.stop, s.start_s, s.part) for s in recording.segments]
+        total.update(repr((recording.subject, float(recording.rate_hz), shape, recording.labels is not None)).encode())
+        for _, piece in recording.blocks(600.0):
+            total.update(np.ascontiguousarray(piece).tobytes())
+        if recording.labels is not None:
+            total.update(np.ascontiguousarray(recording.labels).tobytes())
+    return total.hexdigest()
+
+
+def _by_subject(recordings: Sequence[Recording], activities: Activities) -> list[str]:
+    """The subjects in order, once everything that can be wrong with the data is known not to be."""
+    subjects = sorted({recording.subject for recording in recordings})
+    if len(subjects) < 2:
+        raise ValueError(
+            f"leaving one subject out needs at least two subjects, got {subjects}; "
+            "are several people's recordings given one name?"
+        )
+    if len(rates := sorted({float(recording.rate_hz) for recording in recordings})) > 1:
+        raise ValueError(f"all recordings must have one rate, got {rates} Hz; resample them first")
+    labelled = dict.fromkeys(subjects, 0)
+    for recording in recordings:
+        labelled[recording.subject] += int(np.count_nonzero(activities.indices(_labels(recording)) != UNLABELLED))
+    if nothing := [subject for subject, count in labelled.items() if not count]:
+        raise ValueError(f"no sample of {', '.join(nothing)} is labelled, so nothing can be scored; leave them out")
+    return subjects
+
+
+def _labels(recording: Recording) -> np.ndarray:
+    if recording.labels is None:
+        raise ValueError(f"a recording of {recording.subject} has no labels, so it cannot be scored; leave it out")
+    return recording.labels
+
+
+def _checked(probabilities: np.ndarray, recording: Recording, classes: int) -> np.ndarray:
+    if probabilities.shape != (len(recording), classes):
+        raise ValueError(f"probabilities must have shape ({len(recording)}, {classes}), got {probabilities.shape}")
+    # written so that NaN fails too
+    if len(probabilities) and not (
+        probabilities.min() >= 0 and np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1).max() <= ROW_SUM_TOLERANCE
+    ):
+        raise ValueError(
+            f"probabilities of {recording.subject} must be at least 0 and add up to 1 in every row, "
+            f"got sums of {probabilities.sum(axis=1).min()} ... {probabilities.sum(axis=1).max()}"
+        )
+    return probabilities

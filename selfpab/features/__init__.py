@@ -1,0 +1,1 @@
+"""Arrays to arrays; knows no files and no models."""

@@ -1,0 +1,148 @@
+"""Projection, positions, transformer layers, reconstruction (paper, section 3.1; BEHAVIOUR (c)).
+
+Legend: B windows, T frames, D width, L layers, CF features (156). Post-norm layers with ReLU, no final norm, no dropout
+on the embedding or the head: the release's network, and the paper's where it speaks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    d_model: int = 1500  # section 4.1
+    layers: int = 4  # section 4.1, N
+    heads: int = 6  # section 4.1
+    d_feedforward: int = 2048  # section 4.1
+    dropout: float = 0.1  # not in the paper; from the authors' release
+    attention_dropout: float = 0.1  # the same; `small` has 0: it doubled a step on CPU
+    identical_layers: bool = False  # the release starts all layers as copies of one
+
+
+class Encoder(nn.Module):
+    """Altered spectra (B, T, CF) -> reconstruction (B, T, CF).
+
+    >>> encoder = Encoder(156, d_model=24, layers=2, heads=3, d_feedforward=32, dropout=0.0, attention_dropout=0.0)
+    >>> encoder(torch.zeros(1, 599, 156)).shape, len(encoder.hidden_states(torch.zeros(1, 37, 156)))
+    (torch.Size([1, 599, 156]), 2)
+    """
+
+    def __init__(
+        self,
+        d_input: int,
+        *,
+        d_model: int,
+        layers: int,
+        heads: int,
+        d_feedforward: int,
+        dropout: float,
+        attention_dropout: float,
+        identical_layers: bool = False,
+    ) -> None:
+        super().__init__()
+        if d_model % heads or d_model % 2:
+            raise ValueError(f"d_model must be even and a multiple of the {heads} heads, got {d_model}")
+        self.d_model = d_model
+        self.projection = nn.Linear(d_input, d_model)
+        self.layers = nn.ModuleList(
+            Layer(d_model, heads, d_feedforward, dropout, attention_dropout) for _ in range(layers)
+        )
+        self.reconstruction = nn.Linear(d_model, d_input)
+        if identical_layers:
+            for layer in self.layers[1:]:
+                layer.load_state_dict(self.layers[0].state_dict())
+
+    def forward(
+        self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T CF"]:
+        """valid : which frames are real; the others are not attended to. None: all."""
+        return self.reconstruction(self.hidden_states(spectra, valid)[-1])
+
+    def hidden_states(
+        self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> list[Float[Tensor, "B T D"]]:
+        """Each layer's output F_1 ... F_L (section 3.2)."""
+        table = positions(spectra.shape[1], self.d_model, spectra.device)
+        hidden = self.projection(spectra).float() + table  # what is added up stays in fp32 under autocast
+        keep = None if valid is None or bool(valid.all()) else valid[:, None, None, :]
+        states: list[Tensor] = []
+        for layer in self.layers:
+            hidden = layer(hidden, keep)
+            states.append(hidden)
+        return states
+
+
+class Layer(nn.Module):
+    """Self-attention and feed-forward, each added to its input and then normalised."""
+
+    def __init__(self, d_model: int, heads: int, d_feedforward: int, dropout: float, attention_dropout: float) -> None:
+        super().__init__()
+        self.heads, self.attention_dropout = heads, attention_dropout
+        self.query_key_value = nn.Linear(d_model, 3 * d_model)
+        self.attended = nn.Linear(d_model, d_model)
+        self.widen = nn.Linear(d_model, d_feedforward)
+        self.narrow = nn.Linear(d_feedforward, d_model)
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.norm_feedforward = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+        # as torch.nn.MultiheadAttention, which the release uses
+        nn.init.xavier_uniform_(self.query_key_value.weight)
+        nn.init.zeros_(self.query_key_value.bias)
+        nn.init.zeros_(self.attended.bias)
+
+    def forward(self, hidden: Float[Tensor, "B T D"], keep: Bool[Tensor, "B 1 1 T"] | None) -> Float[Tensor, "B T D"]:
+        windows, frames, width = hidden.shape
+        split = self.query_key_value(hidden).view(windows, frames, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each B heads T D/heads
+        mixed = attention(query, key, value, keep, self.attention_dropout if self.training else 0.0)
+        mixed = self.attended(mixed.transpose(1, 2).flatten(2))
+        hidden = self.norm_attention(hidden + self.dropout(mixed))
+        wide = self.dropout(F.relu(self.widen(hidden)))
+        return self.norm_feedforward(hidden + self.dropout(self.narrow(wide)))
+
+
+def attention(
+    query: Float[Tensor, "B H T E"],
+    key: Float[Tensor, "B H T E"],
+    value: Float[Tensor, "B H T E"],
+    keep: Bool[Tensor, "B 1 1 T"] | None,
+    dropout: float,
+) -> Float[Tensor, "B H T E"]:
+    """Scaled dot-product attention over the frames to keep.
+
+    On CPU in bf16 torch's fused kernel is slower backwards than three plain products (benchmarks/RESULTS.md,
+    "attention"), and a T x T map per head is small here; everywhere else the fused kernel is the faster one.
+    """
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout)
+    with torch.autocast("cpu", enabled=False):  # it would take the softmax of 599 x 599 maps in fp32
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        if keep is not None:
+            scores = scores.masked_fill(~keep, -torch.inf)
+        return F.dropout(scores.softmax(-1), dropout) @ value
+
+
+@lru_cache(maxsize=16)
+def positions(frames: int, d_model: int, device: torch.device) -> Float[Tensor, "T D"]:
+    """Sine in even, cosine in odd dimensions, base 10,000, computed in float32 as in the release (BEHAVIOUR (c))."""
+    place = torch.arange(frames, dtype=torch.float32)[:, None]
+    rate = torch.exp(torch.arange(0, d_model, 2).float() * (-math.log(10_000.0) / d_model))
+    return torch.stack([torch.sin(place * rate), torch.cos(place * rate)], dim=2).flatten(1).to(device)
+
+
+def parameters_in(modules: Sequence[nn.Module]) -> int:
+    """How many numbers are learnt.
+
+    >>> parameters_in([nn.Linear(2, 3)])
+    9
+    """
+    return sum(p.numel() for module in modules for p in module.parameters())

@@ -1,0 +1,54 @@
+"""Where and how exactly a loop runs: one CPU, one GPU, or the processes that `torchrun` started (DESIGN 7)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from selfpab.allocator import keep_freed_memory
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def resolved_precision(precision: Precision, device: torch.device | None = None) -> Literal["fp32", "bf16"]:
+    """`auto` is bf16 where the processor computes in it (measured 2 to 4 times fp32), fp32 elsewhere.
+
+    >>> resolved_precision("fp32")
+    'fp32'
+    """
+    if precision != "auto":
+        return precision
+    if (device is not None and device.type == "cuda") or (device is None and torch.cuda.is_available()):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return "bf16" if any(check() for check in checks if check is not None) else "fp32"
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """For code outside Fabric."""
+    wanted = resolved_precision(precision, device) == "bf16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+def make_fabric(precision: Precision) -> Fabric:
+    """A launched Fabric: alone, or one of the processes of `torchrun` (DDP; gloo on CPU, nccl on GPUs)."""
+    keep_freed_memory()
+    kind = "bf16-mixed" if resolved_precision(precision) == "bf16" else "32-true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Lightning about unused accelerators and environments
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+            fabric = Fabric(devices=local, num_nodes=world // local, strategy="ddp", precision=kind)
+        else:
+            fabric = Fabric(devices=1, precision=kind)
+        fabric.launch()
+    return fabric
+
+
+def seed_torch(seed: int) -> None:
+    """Torch's global generators, which initialisation and dropout use."""
+    torch.manual_seed(seed)
