@@ -8,6 +8,7 @@ Only these summary numbers leave the recordings. DATA_FOLDER holds har70plus/ an
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from simulator_realism import CODES, mean_spectra, real_people, simulated_people
 from selfpab.data import motion_tables, movement
 
 HARMONICS = 20
-ROUNDS = 10
+ROUNDS = 12
 KNOTS_HZ = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0, 25.0)
 # code: channels in which the rhythm is clearest, band in Hz, strides per cycle found there
 RHYTHM = {
@@ -27,6 +28,7 @@ RHYTHM = {
     13: ((3, 5), 0.5, 2.0, 1),
     14: ((1,), 0.5, 1.6, 1),
 }
+COMMON = (1, 3, 6, 7, 8)  # fitted in free living, where getting up and down has its natural share; others in turn
 SHUFFLING_STEP = 0.25  # of walking: the few irregular steps in it; the rest is noise
 
 
@@ -41,7 +43,9 @@ def main(folder: Path) -> None:
             table.clear()
             table.update({code: value.round(5).tolist() for code, value in values.items()})
         motion_tables.KNOTS_HZ = movement.KNOTS_HZ = KNOTS_HZ
-        got = _geometric_mean([mean_spectra(*person) for person in simulated_people(12, 1.2, 0, "protocol").values()])
+        got = _geometric_mean([mean_spectra(*person) for person in simulated_people(16, 1.0, 0, "protocol").values()])
+        free = [mean_spectra(*person) for person in simulated_people(16, 2.0, 0, "free-living").values()]
+        got |= {code: _geometric_mean(free, (code,))[code] for code in COMMON}
         for code in CODES:
             step = np.log(wanted[code] / got[code])  # (6, 26)
             error = float(np.sqrt(np.mean((20 * step / np.log(10))[:, 2:] ** 2)))
@@ -54,6 +58,7 @@ def main(folder: Path) -> None:
             if code in harmonics:
                 hz = movement.PROFILES[code].stride_hz[0] * np.arange(1, HARMONICS + 1)
                 own = np.stack([np.interp(np.clip(hz, 1.5, 25), np.arange(26), _smooth(row)) for row in step])
+                own = own.mean(1, keepdims=True)  # the balance of the harmonics stays as measured
                 harmonics[code] = harmonics[code] * np.exp(np.clip(0.3 * own, -0.2, 0.2))
     _write(Path(motion_tables.__file__), harmonics, noise)
 
@@ -75,7 +80,7 @@ def _harmonics(people: dict[str, tuple[np.ndarray, np.ndarray]], code: int) -> n
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
         pieces = [
             samples[i : i + size] - samples[i : i + size].mean(0)
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in pairwise(edges)
             if labels[a] == code
             for i in range(a, b - size + 1, size)
         ]
@@ -89,8 +94,8 @@ def _harmonics(people: dict[str, tuple[np.ndarray, np.ndarray]], code: int) -> n
     return np.exp(np.mean(np.log(found), axis=0)).T
 
 
-def _geometric_mean(spectra: list[dict[int, np.ndarray]]) -> dict[int, np.ndarray]:
-    return {code: np.exp(np.mean([np.log(s[code]) for s in spectra if code in s], axis=0)) for code in CODES}
+def _geometric_mean(spectra: list[dict[int, np.ndarray]], codes: tuple[int, ...] = CODES) -> dict[int, np.ndarray]:
+    return {code: np.exp(np.mean([np.log(s[code]) for s in spectra if code in s], axis=0)) for code in codes}
 
 
 def _write(path: Path, harmonics: dict[int, np.ndarray], noise: dict[int, np.ndarray]) -> None:

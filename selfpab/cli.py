@@ -119,7 +119,7 @@ def embed(words: Words) -> None:
 def import_checkpoint(words: Words) -> None:
     """CKPT MODEL normalisation=DIR: the authors' Lightning checkpoint becomes a model folder."""
     (checkpoint, model), settings = _split(words, "CKPT", "MODEL")
-    found = dict(setting.partition("=")[::2] for setting in settings)
+    found = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
     if set(found) != {"normalisation"}:
         raise WrongCall(f"wanted normalisation=DIR (the folder with mean.csv and std.csv) and no other, got {settings}")
     from selfpab.upstream import import_checkpoint as convert

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import yaml
 
 C = TypeVar("C")
+SECTIONS = ("demo", "evaluate", "ingest", "predict", "pretrain", "simulate")  # of a preset: the commands with settings
 
 
 class ConfigError(ValueError):
@@ -36,7 +37,10 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(f"a setting is key=value, got {setting!r}")
-        nested: Any = yaml.safe_load(text) if text else ""
+        try:
+            nested: Any = yaml.safe_load(text) if text else ""
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{setting} is no YAML value: {error}") from error
         for part in reversed(key.split(".")):
             nested = {part: nested}
         _merge(kind, values, nested, "")
@@ -51,6 +55,13 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
 
 def preset_values(preset: str | Path) -> dict[str, Any]:
     """The content of a preset, by name or path."""
+    values = _preset_file(preset)
+    if strange := sorted(set(values) - set(SECTIONS)):
+        raise ConfigError(f"preset {preset}: no section {strange[0]!r}{_suggest(strange[0], SECTIONS)}")
+    return values
+
+
+def _preset_file(preset: str | Path) -> dict[str, Any]:
     path = Path(preset)
     if path.suffix not in (".yaml", ".yml"):
         folder = resources.files("selfpab") / "presets"
@@ -113,20 +124,19 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
         if value in typing.get_args(hint):
             return value
         hint = " | ".join(map(str, typing.get_args(hint)))
-    elif hint is bool:
-        if isinstance(value, bool):
-            return value
+    elif hint is bool and isinstance(value, bool):
+        return value
     elif hint is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        if isinstance(value, str | float) and _number(value) is not None and _number(value) == int(float(value)):
-            return int(float(value))
+        number = _number(value) if isinstance(value, str | float) else None
+        if number is not None and number.is_integer():
+            return int(number)
     elif hint is float:
         if not isinstance(value, bool) and _number(value) is not None:
             return float(value)
-    elif hint is str:
-        if isinstance(value, str | int | float):
-            return str(value)
+    elif hint is str and isinstance(value, str | int | float):
+        return str(value)
     raise ConfigError(f"{key} must be {getattr(hint, '__name__', hint)}, got {value!r}")
 
 

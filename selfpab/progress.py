@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from typing import IO
 
 PLAIN_EVERY_S = 30.0
 
@@ -23,7 +23,9 @@ class Progress:
     1
     """
 
-    def __init__(self, label: str, total: int, *, done: int = 0, stream: TextIO | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, label: str, total: int, *, done: int = 0, stream: IO[str] | None = None, quiet: bool = False
+    ) -> None:
         self.label, self.total, self.done, self.quiet = label, total, done, quiet
         self.stream = stream or sys.stderr
         self.began, self.first, self.last_line = time.monotonic(), done, 0.0
@@ -50,7 +52,9 @@ class Progress:
         """So much more is done; `note` is shown behind the bar."""
         self.done += by
         if self.bar:
-            self.bar.update(self.task, advance=by, **({"note": note} if note else {}))
+            self.bar.advance(self.task, by)
+            if note:
+                self.bar.update(self.task, note=note)
         elif not self.quiet and (time.monotonic() - self.last_line >= PLAIN_EVERY_S or self.done == self.total):
             self.last_line = time.monotonic()
             left = (self.last_line - self.began) / max(1, self.done - self.first) * (self.total - self.done)

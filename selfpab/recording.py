@@ -7,6 +7,7 @@ Legend: N samples, 6 channels. Time inside a recording is kept by its segments: 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,7 +91,8 @@ class Recording:
         if not self.segments and shape[0]:
             object.__setattr__(self, "segments", (Segment(0, shape[0], 0.0),))
         edges = [0, *(s.stop for s in self.segments)]
-        if [s.first for s in self.segments] != edges[:-1] or edges[-1] != shape[0]:
+        turned = any(s.first >= s.stop for s in self.segments)
+        if turned or [s.first for s in self.segments] != edges[:-1] or edges[-1] != shape[0]:
             raise ValueError(f"segments must cover all {shape[0]} samples in order, got {self.segments[:3]} ...")
 
     def __len__(self) -> int:
@@ -153,11 +155,11 @@ def segments_of(times_s: np.ndarray, parts: np.ndarray | None = None) -> tuple[S
     """
     if not len(times_s):
         return ()
-    breaks = np.diff(times_s) > SEGMENT_STEP_S
+    breaks = np.diff(times_s) > SEGMENT_STEP_S + 1e-6  # 1.1 - 1.0 is more than 0.1 in floating point
     if parts is not None:
         breaks |= np.diff(parts) != 0
     edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(times_s)]
     return tuple(
         Segment(a, b, float(times_s[a] - times_s[0]), 0 if parts is None else int(parts[a]))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in itertools.pairwise(edges)
     )

@@ -24,21 +24,21 @@ DWELL: dict[int, tuple[float, float, float, float]] = {
     4: (9.0, 0.45, 2.0, 25.0),
     5: (8.0, 0.45, 2.0, 25.0),
     6: (5.0, 1.05, 0.8, 300.0),
-    7: (75.0, 0.9, 8.0, 1800.0),
-    8: (140.0, 0.7, 20.0, 1800.0),
+    7: (62.0, 0.9, 8.0, 1800.0),
+    8: (125.0, 0.7, 20.0, 1800.0),
     13: (36.0, 0.9, 3.0, 600.0),
     14: (9.0, 0.9, 2.0, 120.0),
     130: (7.0, 0.6, 2.0, 60.0),
     140: (8.0, 0.4, 3.0, 25.0),
 }
 TRANSITIONS: dict[int, dict[int, float]] = {
-    1: {6: 0.570, 3: 0.265, 4: 0.040, 5: 0.043, 7: 0.035, 8: 0.004, 2: 0.026, 13: 0.017},
+    1: {6: 0.570, 3: 0.265, 4: 0.040, 5: 0.043, 7: 0.032, 8: 0.004, 2: 0.028, 13: 0.018},
     2: {1: 0.80, 6: 0.12, 3: 0.08},
     3: {6: 0.635, 1: 0.300, 7: 0.025, 4: 0.015, 5: 0.015, 8: 0.005, 2: 0.002, 13: 0.003},
     4: {1: 0.55, 6: 0.25, 3: 0.20},
     5: {1: 0.70, 6: 0.10, 3: 0.20},
     6: {1: 0.500, 3: 0.455, 7: 0.025, 4: 0.008, 5: 0.007, 8: 0.003, 14: 0.002},
-    7: {7: 0.38, 1: 0.40, 6: 0.10, 3: 0.05, 8: 0.07},
+    7: {7: 0.34, 1: 0.44, 6: 0.10, 3: 0.05, 8: 0.07},
     8: {8: 0.30, 7: 0.38, 1: 0.22, 6: 0.07, 3: 0.03},
     13: {14: 0.29, 130: 0.42, 1: 0.17, 6: 0.09, 140: 0.03},
     14: {13: 0.88, 140: 0.10, 6: 0.02},
@@ -46,7 +46,7 @@ TRANSITIONS: dict[int, dict[int, float]] = {
     140: {14: 1.0},
 }
 FIRST = {6: 0.5, 1: 0.2, 7: 0.2, 8: 0.05, 13: 0.05}
-LYING_POSTURES = {"supine": 0.64, "prone": 0.08, "left side": 0.14, "right side": 0.14}
+LYING_POSTURES = {"supine": 0.72, "prone": 0.06, "left side": 0.11, "right side": 0.11}
 HABIT_SIGMA = 0.2  # people differ in how long they stay; sigma of the logarithm
 
 
@@ -94,7 +94,7 @@ def shares() -> dict[int, float]:
     codes = list(DWELL)
     matrix = np.array([[TRANSITIONS[a].get(b, 0.0) for b in codes] for a in codes])
     values, vectors = np.linalg.eig((matrix / matrix.sum(1, keepdims=True)).T)
-    visits = np.abs(vectors[:, int(np.argmin(np.abs(values - 1)))].real)
+    visits = np.abs(np.real(vectors[:, int(np.argmin(np.abs(values - 1)))]))
     normal = np.random.default_rng(0).standard_normal(100_000)
     means = [np.clip(m * np.exp(s * normal), low, high).mean() for m, s, low, high in DWELL.values()]
     time = visits * np.array(means)

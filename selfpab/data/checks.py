@@ -39,8 +39,8 @@ def check_channels(samples: np.ndarray, path: Path) -> None:
         row, channel = (int(i) for i in np.argwhere(wrong)[0])
         what = "infinite" if np.isinf(samples[row, channel]) else "missing or no number"
         raise RecordingError(
-            f"{place(path, row)}: {CHANNELS[channel]} is {what} ({int(wrong.any(axis=1).sum())} such rows in the file); "
-            f"wanted a number in g in every row: leave such rows out, times over 0.1 s apart are kept as a gap"
+            f"{place(path, row)}: {CHANNELS[channel]} is {what} ({int(wrong.any(axis=1).sum())} such rows in the "
+            f"file); wanted a number in g in every row: leave such rows out, times over 0.1 s apart are kept as a gap"
         )
     some = samples[:: max(1, len(samples) // 100_000)].astype(np.float64)  # enough for a median
     for sensor, first in (("back", 0), ("thigh", 3)):
@@ -63,7 +63,7 @@ def check_rising(times_ns: np.ndarray, path: Path) -> None:
 
 
 def times_at_50_hz(
-    times_ns: np.ndarray, path: Path, rate_hz: float | None = None
+    times_ns: np.ndarray, path: Path, rate_hz: float | None = None, parts: np.ndarray | None = None
 ) -> tuple[np.ndarray, float | None, list[str]]:
     """Check the rate; repair a file sampled at 50 Hz but stamped every 10 ms (BEHAVIOUR (h): S006 of HARTH v1.2).
 
@@ -71,6 +71,7 @@ def times_at_50_hz(
     ----------
     times_ns : int64 (N,), rising.
     rate_hz : what the caller knows of the sampling; 50 allows the repair, which only S006 gets unasked.
+    parts : (N,) of the file's `segment` column; steps from one part to another say nothing of the rate.
 
     Returns
     -------
@@ -85,6 +86,8 @@ def times_at_50_hz(
         raise RecordingError(f"{path}: rate_hz={rate_hz:g} was asked for; only {RATE_HZ:g} Hz can be read so far")
     steps = np.diff(times_ns)
     gap = steps > SEGMENT_STEP_S * SECOND_NS
+    if parts is not None:
+        gap |= np.diff(parts) != 0
     if not len(steps):
         return times_ns, None, []
     if gap.all():

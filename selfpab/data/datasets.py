@@ -177,7 +177,7 @@ def _manifest(path: Path, stems: set[str]) -> tuple[str, str, Activities, dict[s
         given = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except ValueError as error:
         raise RecordingError(f"{path}: is no JSON as wanted: {error}") from error
-    _want(isinstance(given, dict), path, "the file", given, "an object {name, version, classes, merge}")
+    _want(isinstance(given, dict), path, "the file", given, "wanted an object {name, version, classes, merge}")
     for key in given:
         near = difflib.get_close_matches(key, KEYS) or [", ".join(KEYS)]
         _want(key in KEYS, path, "the key", key, f"did you mean {near[0]}?")

@@ -109,12 +109,13 @@ def assembled(
     """
     check_channels(samples, path)
     check_rising(times_ns, path)
-    times_ns, stamped_hz, repairs = times_at_50_hz(times_ns, path, rate_hz)
     labels = next((codes[name] for name in LABELS if codes.get(name) is not None), None)
     parts = codes.get("segment")
     if parts is not None and np.isnan(parts).any():
         row = int(np.flatnonzero(np.isnan(parts))[0])
         raise RecordingError(f"{place(path, row)}: segment is empty; wanted a whole number in every row")
+    parts = None if parts is None else whole_numbers(parts, "segment", path, bits=64)
+    times_ns, stamped_hz, repairs = times_at_50_hz(times_ns, path, rate_hz, parts)
     source = {"path": str(path), "rows": len(samples), **source, "repairs": repairs, "stamped_rate_hz": stamped_hz}
     first_ns = int(times_ns[0])
     start = None
@@ -129,10 +130,7 @@ def assembled(
         rate_hz=RATE_HZ,
         samples=samples,
         labels=None if labels is None else whole_numbers(labels, "label", path),
-        segments=segments_of(
-            (times_ns - first_ns) / SECOND_NS,
-            None if parts is None else whole_numbers(parts, "segment", path, bits=64),
-        ),
+        segments=segments_of((times_ns - first_ns) / SECOND_NS, parts),
         source=source,
     )
 

@@ -35,22 +35,23 @@ class Profile:
     stride_hz: tuple[float, float] = (0.0, 0.0)  # mean and spread between people; 0: no rhythm
     swing_deg: float = 0.0  # the thigh's swing, as far as it turns gravity
     jitter: float = 0.03  # of the stride frequency, from stride to stride
+    centripetal_g: float = 0.0  # mean pull along the swinging thigh
 
 
 FEET = ((3.0, 2.0, 2.5, 3.0), (3.0, 1.5, 1.5, 1.5))
 PROFILES = {
-    1: Profile((-12, -2, -6, -3), *FEET, 0.8, 0.25, (0.88, 0.07), 5.0),
-    2: Profile((-15, -2, -5, -8), *FEET, 0.8, 0.15, (1.32, 0.05), 12.0, 0.015),
+    1: Profile((-12, -2, -6, -3), *FEET, 0.8, 0.25, (0.88, 0.07), 5.0, 0.03, 0.04),
+    2: Profile((-15, -2, -5, -8), *FEET, 0.8, 0.15, (1.32, 0.05), 12.0, 0.015, 0.22),
     3: Profile((-12, -2, -6, 0), *FEET, 1.5, 0.75, (0.75, 0.08), 2.0, 0.25),
     4: Profile((-18, -3, -16, -2), *FEET, 1.5, 0.35, (0.80, 0.06), 8.0, 0.05),
     5: Profile((-10, -2, -16, -2), *FEET, 1.5, 0.35, (0.88, 0.07), 7.0, 0.05),
     6: Profile((-9, -2, -2, -2), (5, 2, 4, 3), (4, 1.5, 4.5, 2.5), 0.8, 0.85),
     7: Profile((18, -1, -92, 0), (10, 3, 6, 5), (8, 2, 4, 3), 0.6, 1.15),
     8: Profile((80, 0, -91, 0), (6, 3, 4, 5), (2, 2, 2, 3), 0.3, 1.0),
-    13: Profile((-38, -3, -37, -6), (9, 2, 6, 3), (4, 2, 3, 2), 1.5, 0.45, (1.1, 0.14), 18.0, 0.06),
-    14: Profile((-34, -5, -10, -6), (8, 2, 4, 3), (3, 2, 4, 2), 2.0, 0.35, (0.95, 0.10), 8.0, 0.06),
-    130: Profile((-38, -3, -22, -6), (9, 2, 8, 3), (2, 2, 14, 3), 1.2, 0.45),
-    140: Profile((-34, -5, -16, -6), (8, 2, 6, 3), (4, 2, 10, 3), 1.5, 0.45),
+    13: Profile((-34, -3, -37, -6), (12, 2, 6, 3), (4, 2, 3, 2), 1.5, 0.45, (1.1, 0.14), 18.0, 0.06),
+    14: Profile((-28, -5, -10, -6), (8, 2, 4, 3), (3, 2, 4, 2), 2.0, 0.35, (0.95, 0.10), 8.0, 0.06, 0.10),
+    130: Profile((-34, -3, -22, -6), (12, 2, 8, 3), (2, 2, 14, 3), 1.2, 0.45),
+    140: Profile((-32, -5, -16, -6), (8, 2, 6, 3), (4, 2, 10, 3), 1.5, 0.45),
 }
 LYING_DEG = {  # added to the supine pose of profile 8 but for the person's and the bout's part
     "supine": (80, 0, -91, 0),
@@ -77,24 +78,30 @@ def person(rng: np.random.Generator) -> Person:
     """Draw somebody: build, cadences, postures, waveforms, how the sensors sit."""
     size = float(1 + 0.06 * rng.standard_normal())
     brisk = rng.standard_normal()
-    tilt_deg = rng.standard_normal((2, 3)) * np.array([[4.0, 5.0, 2.5], [6.0, 2.5, 3.0]])
-    gain = np.exp(0.16 * rng.standard_normal(6)) * np.exp(0.14 * brisk)
+    tilt_deg = rng.standard_normal((2, 3)) * np.array([[4.0, 9.0, 3.5], [6.0, 5.0, 4.5]])
+    gain = np.exp(0.24 * rng.standard_normal(6)) * np.exp(0.20 * brisk)
     stride_hz, pose_deg, waveforms, noise_gain = {}, {}, {}, {}
     for code, profile in PROFILES.items():
         mean, spread = profile.stride_hz
         own = 0.8 * brisk + 0.6 * rng.standard_normal()
-        stride_hz[code] = float(np.clip(mean + spread * own, 0.75 * mean, 1.25 * mean) / np.sqrt(np.clip(size, 0.8, 1.2)))
+        stride_hz[code] = float(
+            np.clip(mean + spread * own, 0.75 * mean, 1.25 * mean) / np.sqrt(np.clip(size, 0.8, 1.2))
+        )
         pose_deg[code] = np.array(profile.pose_deg) + np.array(profile.pose_person_deg) * rng.standard_normal(4)
-        noise_gain[code] = np.exp(0.28 * rng.standard_normal() + 0.12 * rng.standard_normal(6))
+        noise_gain[code] = np.exp(0.34 * rng.standard_normal() + 0.20 * rng.standard_normal(6))
         if mean:
             waveforms[code] = _waveforms(code, gain * size, rng)
             noise_gain[code] *= gain
     stride_hz = {code: value for code, value in stride_hz.items() if value}
-    return Person(size, stride_hz, tilt_deg, pose_deg, waveforms, noise_gain, rng.uniform(0.0022, 0.0036, 2))
+    return Person(size, stride_hz, tilt_deg, pose_deg, waveforms, noise_gain, rng.uniform(0.0020, 0.0040, 2))
 
 
 def acceleration(
-    who: Person, bouts: Sequence[Bout], poses_deg: np.ndarray, before_deg: np.ndarray, rate_hz: float,
+    who: Person,
+    bouts: Sequence[Bout],
+    poses_deg: np.ndarray,
+    before_deg: np.ndarray,
+    rate_hz: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Acceleration in g during neighbouring bouts, without the sensors' own noise: float32 (N, 6).
@@ -106,7 +113,7 @@ def acceleration(
     codes = np.array([bout.code for bout in bouts])
     starts = np.cumsum(lengths) - lengths
     total = int(lengths.sum())
-    pose, moving = _pose_track(poses_deg, np.vstack([before_deg[None], poses_deg[:-1]]), lengths, rate_hz, rng)
+    pose, moving = _pose_track(poses_deg, np.vstack([before_deg[None], poses_deg[:-1]]), lengths, rate_hz)
     sway = np.repeat([PROFILES[int(code)].sway_deg for code in codes], lengths).astype(np.float32)
     pose += sway[:, None] * _wander(total, 4, 2.0 * rate_hz, rng)
     motion = np.zeros((total, 6), np.float32)
@@ -138,6 +145,11 @@ def bout_pose(who: Person, bout: Bout, rng: np.random.Generator) -> np.ndarray:
     return pose
 
 
+def turning_s(turn_deg: np.ndarray) -> np.ndarray:
+    """How long a change of posture takes: half a second, and up to 2 s for a quarter turn and more."""
+    return 0.5 + 1.5 * np.clip(turn_deg / 90, 0, 1)
+
+
 def gravity_g(pitch_deg: np.ndarray, roll_deg: np.ndarray) -> np.ndarray:
     """What a resting sensor feels, (N, 3) in g, in HARTH's frame (x down).
 
@@ -163,7 +175,7 @@ def _waveforms(code: int, gain: np.ndarray, rng: np.random.Generator) -> np.ndar
     """One stride of the six channels, and the ways in which it varies: (1 + VARIANTS, L, 6) in g."""
     amplitude = np.array(HARMONICS_G[code]).T * gain  # (K, 6)
     count = len(amplitude)
-    amplitude = amplitude * np.exp(0.30 * rng.standard_normal((count, 6)) + 0.10 * rng.standard_normal((count, 1)))
+    amplitude = amplitude * np.exp(0.36 * rng.standard_normal((count, 6)) + 0.12 * rng.standard_normal((count, 1)))
     order = np.arange(1, count + 1)[:, None]
     # Everybody moves in the same manner, so phases belong to the activity; the higher harmonics meet at one moment
     # of the step, which makes them an impact and not a hum.
@@ -175,7 +187,9 @@ def _waveforms(code: int, gain: np.ndarray, rng: np.random.Generator) -> np.ndar
     complex_amplitude = amplitude * np.exp(1j * phase)
     # The swinging thigh turns gravity; the tables hold the whole, so its share is taken out.
     profile = PROFILES[code]
-    swung = gravity_g(profile.pose_deg[2] + profile.swing_deg * np.cos(stride), np.full(POINTS, float(profile.pose_deg[3])))
+    swung = gravity_g(
+        profile.pose_deg[2] + profile.swing_deg * np.cos(stride), np.full(POINTS, float(profile.pose_deg[3]))
+    )
     share = 2 * np.abs(np.fft.rfft(swung, axis=0))[1 : count + 1] / POINTS
     whole = np.abs(complex_amplitude[:, 3:])
     complex_amplitude[:, 3:] *= np.sqrt(np.clip(1 - (share / np.maximum(whole, 1e-9)) ** 2, 0, 1))
@@ -184,7 +198,7 @@ def _waveforms(code: int, gain: np.ndarray, rng: np.random.Generator) -> np.ndar
     for _ in range(VARIANTS):
         random = rng.standard_normal((count, 6)) + 1j * rng.standard_normal((count, 6))
         kinds.append(IRREGULARITY * amplitude * random)
-    return np.stack([(basis @ kind).real for kind in kinds]).astype(np.float32)
+    return np.stack([np.real(basis @ kind) for kind in kinds]).astype(np.float32)
 
 
 def _dynamics(
@@ -192,9 +206,10 @@ def _dynamics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Movement of all bouts of one activity, one after the other: (N, 6) in g, and the thigh's swing (N,) in degrees."""
     profile, total = PROFILES[code], int(sizes.sum())
-    vigour = np.repeat(np.exp(0.15 * rng.standard_normal(len(sizes))), sizes).astype(np.float32)
+    vigour = np.repeat(np.exp((0.12 + 0.4 * profile.burst) * rng.standard_normal(len(sizes))), sizes).astype(np.float32)
     envelope = np.exp(profile.burst * _wander(total, 1, 1.0 * rate_hz, rng) - profile.burst**2 / 2)
     tape = _coloured(np.array(NOISE_G[code]) * who.noise_gain[code][:, None], total, rate_hz, rng) * envelope
+    tape[:, 3] -= profile.centripetal_g
     if code not in who.waveforms:
         return tape, np.zeros(total, np.float32)
     pace = np.repeat(1 + 0.03 * rng.standard_normal(len(sizes)), sizes)
@@ -213,12 +228,11 @@ def _dynamics(
 
 
 def _pose_track(
-    poses_deg: np.ndarray, before_deg: np.ndarray, lengths: np.ndarray, rate_hz: float, rng: np.random.Generator
+    poses_deg: np.ndarray, before_deg: np.ndarray, lengths: np.ndarray, rate_hz: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pose of every sample, (N, 4) degrees, and how strongly the body is changing it, (N,) as a factor."""
     turn = np.abs(poses_deg - before_deg).max(1)
-    seconds = (0.5 + 1.5 * np.clip(turn / 90, 0, 1)) * np.exp(0.2 * rng.standard_normal(len(turn)))
-    duration = np.minimum(np.maximum(seconds * rate_hz, 2.0), lengths)
+    duration = np.minimum(turning_s(turn) * rate_hz, lengths)
     within = _positions(np.zeros_like(lengths), lengths)
     part = np.clip(within / np.repeat(duration, lengths), 0, 1).astype(np.float32)
     smooth = part * part * (3 - 2 * part)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from selfpab.recording import UNLABELLED, Recording, Segment
 from selfpab.seeding import seed_of
 
 START = datetime(2024, 1, 1, 8)
-COUNTS_PER_G = 4096  # the published HARTH values are multiples of 1/4096 g
+COUNTS_PER_G = 256  # what an AX3 stores at ±8 g; still recordings in HAR70+ show these steps
 RANGE_G = 8.0
 CHUNK_S = 1800.0  # made at a time
 VERSION = "1"
@@ -174,7 +175,10 @@ def _simulate_one(
     made = wanted + (int(beyond * rate_hz) + 4 if beyond else 0)
     who = movement.person(generator("person"))
     bouts = behaviour.bouts(generator("behaviour"), made, rate_hz, scenario)
-    samples = _motion(who, bouts, rate_hz, generator)
+    rng = generator("postures")
+    poses = np.array([movement.bout_pose(who, bout, rng) for bout in bouts])
+    samples = _motion(who, bouts, poses, rate_hz, generator)
+    bouts = _settle(bouts, poses, rate_hz)
     bouts = [Bout(b.first, min(b.stop, wanted), b.code, b.posture) for b in bouts if b.first < wanted]
     if beyond:
         when = np.arange(wanted) * (1 + faults.drift_ppm * 1e-6) + faults.offset_s * rate_hz
@@ -186,27 +190,34 @@ def _simulate_one(
     samples, segments, gaps, bouts = _drop(samples, bouts, faults, rate_hz, generator("gaps"))
     tilt_deg = {name: tuple(map(float, row)) for name, row in zip(SENSORS, who.tilt_deg, strict=True)}
     subject = f"P{index + 1:03d}"
-    truth = Truth(
-        subject, seed, index, scenario, who.size, who.stride_hz, tilt_deg, faults, gaps, tuple(bouts)
-    )
+    truth = Truth(subject, seed, index, scenario, who.size, who.stride_hz, tilt_deg, faults, gaps, tuple(bouts))
     codes = [UNLABELLED if bout.posture == "not worn" else bout.code for bout in bouts]
     labels = np.repeat(np.array(codes, np.int16), [len(bout) for bout in bouts]) if labelled else None
     source = {"kind": "simulated", "seed": seed, "person": index, "version": VERSION, "truth": truth.as_dict()}
     return Recording(subject, START, rate_hz, samples, labels, segments, source=source), truth
 
 
-def _motion(who: movement.Person, bouts: list[Bout], rate_hz: float, generator: Any) -> np.ndarray:
-    """Acceleration during all bouts, in chunks of some half hours, so that a week needs little beyond its result."""
-    rng = generator("postures")
-    poses = np.array([movement.bout_pose(who, bout, rng) for bout in bouts])
+def _motion(who: movement.Person, bouts: list[Bout], poses: np.ndarray, rate_hz: float, generator: Any) -> np.ndarray:
+    """Acceleration during all bouts, in chunks of half an hour, so that a week needs little beyond its result."""
     samples = np.empty((bouts[-1].stop, 6), np.float32)
     chunk = np.array([bout.first for bout in bouts]) // round(CHUNK_S * rate_hz)
     edges = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(bouts)]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         samples[bouts[a].first : bouts[b - 1].stop] = movement.acceleration(
             who, bouts[a:b], poses[a:b], poses[max(a - 1, 0)], rate_hz, generator("motion", a)
         )
     return samples
+
+
+def _settle(bouts: list[Bout], poses: np.ndarray, rate_hz: float) -> list[Bout]:
+    """Sitting and lying begin when the body has come to rest, as people annotate them; the way there is before."""
+    firsts = [bout.first for bout in bouts]
+    seconds = movement.turning_s(np.abs(np.diff(poses, axis=0)).max(1)) if len(bouts) > 1 else np.zeros(0)
+    for i, bout in enumerate(bouts[1:], 1):
+        if bout.code in (7, 8) and bouts[i - 1].code != bout.code:
+            firsts[i] += min(round(float(seconds[i - 1]) * rate_hz), len(bout) // 2)
+    stops = [*firsts[1:], bouts[-1].stop]
+    return [Bout(first, stop, b.code, b.posture) for first, stop, b in zip(firsts, stops, bouts, strict=True)]
 
 
 def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:

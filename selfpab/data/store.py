@@ -99,14 +99,16 @@ def open_corpus(folder: str | Path) -> Corpus:
     """Open a folder that `ingest` made."""
     folder = Path(folder)
     if not (folder / "index.parquet").is_file():
-        raise FileNotFoundError(f"{folder} is no corpus (it has no index.parquet); make one: selfpab ingest SOURCE {folder}")
+        raise FileNotFoundError(
+            f"{folder} is no corpus (it has no index.parquet); make one: selfpab ingest SOURCE {folder}"
+        )
     import pyarrow.parquet
 
     rows = pyarrow.parquet.read_table(folder / "index.parquet").to_pylist()
     return Corpus(folder, tuple(_entry(row) for row in rows))
 
 
-def store(recording: Recording, folder: Path, name: str, *, checksum: str, moments: Sequence[Any]) -> Entry:
+def add_recording(recording: Recording, folder: Path, name: str, *, checksum: str, moments: Sequence[Any]) -> Entry:
     """Write one recording into a corpus; the row is written last, so a kill leaves no half recording behind.
 
     moments : (frames, sum over frames, sum of squares), the last two of shape (156,).

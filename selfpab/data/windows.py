@@ -162,4 +162,3 @@ class Windows:
                 self._maps.pop(next(iter(self._maps)))
             self._maps[place] = self.corpus.counts(place)
         return self._maps[place]
-

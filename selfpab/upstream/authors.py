@@ -68,7 +68,9 @@ def import_checkpoint(checkpoint: Path, folder: Path, *, normalisation: Path) ->
     mean, std = (_column(normalisation / name) for name in ("mean.csv", "std.csv"))
     features = weights["projection.weight"].shape[1]
     if len(mean) != features or len(std) != features:
-        raise ValueError(f"{normalisation} has {len(mean)} means and {len(std)} deviations, the network {features} inputs")
+        raise ValueError(
+            f"{normalisation} has {len(mean)} means and {len(std)} deviations, the network {features} inputs"
+        )
     layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("layers."))
     config = EncoderConfig(
         d_model=weights["projection.weight"].shape[0],

@@ -1,10 +1,10 @@
 """A model is a folder: weights, settings, normalisation, card (DESIGN 2). No pickle, ever.
 
-    weights.safetensors    encoder (and, fine-tuned, head) by the names of our modules
-    config.json            what the network is and how it came about
-    normalisation.json     mean and deviation of its training corpus
-    classes.json           fine-tuned: code and name of every output
-    README.md              the card
+weights.safetensors    encoder (and, fine-tuned, head) by the names of our modules
+config.json            what the network is and how it came about
+normalisation.json     mean and deviation of its training corpus
+classes.json           fine-tuned: code and name of every output
+README.md              the card
 """
 
 from __future__ import annotations

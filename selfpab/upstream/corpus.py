@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from selfpab.data.reading import read
-from selfpab.data.store import Corpus, file_checksum, store, stored_checksum, write_index
+from selfpab.data.store import Corpus, add_recording, file_checksum, stored_checksum, write_index
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.progress import Progress
@@ -55,7 +55,7 @@ def ingest(
                     recording = replace(recording, subject=person_name(source, recording.subject))
                     sums = recording_moments(recording, shape)
                     parts = (sums.frames, sums.total, sums.squares)
-                    store(recording, folder, name, checksum=checksum, moments=parts)
+                    add_recording(recording, folder, name, checksum=checksum, moments=parts)
                 except (ValueError, OSError) as error:
                     failed.append((path, str(error)))
                     progress.say(f"failed: {error}")
@@ -121,7 +121,9 @@ def sample_windows(recording: Recording, windows: int, shape: SpectrogramConfig,
     rows = np.concatenate([np.arange(first, first + size) for _, first in chosen])
     labels = None if recording.labels is None else recording.labels[rows]
     source = {**recording.source, "windows": [first for _, first in chosen]}
-    return replace(recording, samples=recording.samples[rows], labels=labels, segments=segments, marks=(), source=source)
+    return replace(
+        recording, samples=recording.samples[rows], labels=labels, segments=segments, marks=(), source=source
+    )
 
 
 def _checksum(path: Path, config: IngestConfig) -> str:

@@ -146,9 +146,7 @@ def training_data(corpus: Corpus, config: PretrainConfig) -> tuple[Windows, Wind
     }
     training = Windows(corpus, people=people, hours=config.hours, **cut)
     validation = Windows(corpus, people=held_out, **cut) if held_out else None
-    sums = [
-        Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries if e.subject in set(people)
-    ]
+    sums = [Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries if e.subject in set(people)]
     return training, validation, Moments.joined(sums).normalisation(f"{len(people)} people of {corpus.folder.name}")
 
 

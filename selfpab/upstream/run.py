@@ -45,7 +45,9 @@ def open_run(run: Path, config: PretrainConfig, corpus: Corpus, fabric: Fabric) 
         other = [key for key in new if key not in FREE and new[key] != old.get(key)]
         if other:
             changes = ", ".join(f"{key}: {old.get(key)} there, {new[key]} now" for key in other)
-            raise ValueError(f"{run} holds a run with other settings ({changes}); take another folder, or the same settings")
+            raise ValueError(
+                f"{run} holds a run with other settings ({changes}); take another folder, or the same settings"
+            )
         before = json.loads((run / "environment.json").read_text())
         if before["corpus"] != here["corpus"]:
             raise ValueError(f"{run} was begun on another corpus; take another folder")

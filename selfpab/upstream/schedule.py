@@ -11,7 +11,7 @@ def warmup_then_linear(
     first_at_peak : in the release the scheduler acts only after the first update, which is done at the peak; its
         denominator of the warm-up, warmup + 1e-6, is kept here too.
 
-    >>> [warmup_then_linear(step, 100, warmup=0.07, peak=1.0, final=0.01) for step in (6, 99)]
+    >>> [round(warmup_then_linear(step, 100, warmup=0.07, peak=1.0, final=0.01), 6) for step in (6, 99)]
     [1.0, 0.01]
     """
     if first_at_peak and step == 0:

@@ -103,6 +103,13 @@ def test_one_sample_a_second_is_an_error():
     assert times_at_50_hz(np.array([5]), FILE) == (np.array([5]), None, [])
 
 
+def test_steps_from_part_to_part_say_nothing_of_the_rate():
+    times = np.cumsum(np.tile([60, 20], 50)) * MS  # pairs of samples; 25 Hz if it were one part
+    with pytest.raises(RecordingError, match=r"has 25.* samples per second"):
+        times_at_50_hz(times, FILE)
+    assert times_at_50_hz(times, FILE, parts=np.repeat(np.arange(50), 2))[1] == pytest.approx(50)
+
+
 def test_another_rate_cannot_be_asked_for():
     with pytest.raises(RecordingError, match="rate_hz=100 was asked for; only 50 Hz"):
         times_at_50_hz(np.arange(9) * 10 * MS, FILE, 100.0)
@@ -148,5 +155,5 @@ def test_checksums(tmp_path):
     assert sha256_of(tmp_path / "b") == hashlib.sha256(big).hexdigest()
     both = sha256_of_all([tmp_path / "b", tmp_path / "a"])
     assert both == sha256_of_all([tmp_path / "a", tmp_path / "b"])
-    (tmp_path / "a").rename(tmp_path / "c")
-    assert both != sha256_of_all([tmp_path / "c", tmp_path / "b"])
+    (tmp_path / "a").rename(tmp_path / "aa")
+    assert both != sha256_of_all([tmp_path / "aa", tmp_path / "b"])

@@ -17,7 +17,9 @@ START = datetime(2021, 3, 24, 14, 42, 3, 840_000)
 
 def stamp(i: int, form: str = "ms") -> str:
     time = START + timedelta(milliseconds=20 * i)
-    return {"ms": f"{time:%Y-%m-%d %H:%M:%S.%f}"[:-3], "us": f"{time:%Y-%m-%d %H:%M:%S.%f}", "s": str(i * 0.02 + 7)}[form]
+    return {"ms": f"{time:%Y-%m-%d %H:%M:%S.%f}"[:-3], "us": f"{time:%Y-%m-%d %H:%M:%S.%f}", "s": str(i * 0.02 + 7)}[
+        form
+    ]
 
 
 def rows(times: list[str], label: str = "6") -> list[str]:
@@ -143,7 +145,12 @@ def test_stamps_every_10_ms_are_rebuilt_when_asked(tmp_path):
 
 
 BAD = {
-    "missing channel": (None, "thigh_", "hip_", r"has no column thigh_x, thigh_y, thigh_z; its columns are 'timestamp'"),
+    "missing channel": (
+        None,
+        "thigh_",
+        "hip_",
+        r"has no column thigh_x, thigh_y, thigh_z; its columns are 'timestamp'",
+    ),
     "missing time": (None, "timestamp", "time", r"has no column timestamp \(or time_s\)"),
     "semicolons": (None, ",", ";", "divided by semicolons: save it with commas"),
     "twice": (None, "label", "back_x", "has the column back_x twice"),
@@ -203,5 +210,5 @@ def test_a_file_cut_off(plain):
 
 def test_an_empty_segment(tmp_path):
     lines = [f"{row},{1 if i else ''}" for i, row in enumerate(rows([stamp(i) for i in range(9)]))]
-    with pytest.raises(RecordingError, match="line 2 .*segment is empty"):
+    with pytest.raises(RecordingError, match=r"line 2 .*segment is empty"):
         read_csv(write(tmp_path / "a.csv", lines, HEADER + ",segment"))

@@ -88,6 +88,12 @@ def test_damaged_files_other_rates_and_pickles(tmp_path):
     file.write_bytes(whole)
     with pytest.raises(RecordingError, match=r"is no whole npz file .*CRC"):
         read_hour(file)
+    np.savez_compressed(file, arr_0=np.random.default_rng(0).integers(0, 9, (20_000, 6)) / 8)
+    packed = file.read_bytes()
+    for place in (300, 40_000):  # found with the header, and with the values
+        file.write_bytes(packed[:place] + b"\xff" * 100 + packed[place + 100 :])
+        with pytest.raises(RecordingError, match=r"is no whole npz file .*Error -3"):
+            read_hour(file)
     np.savez(file, arr_0=np.full((10, 6), None))
     with pytest.raises(RecordingError, match="type object"):
         read_hour(file)

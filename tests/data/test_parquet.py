@@ -32,36 +32,35 @@ def write(path: Path, table: dict) -> Path:
 
 
 @st.composite
-def recordings(draw) -> Recording:
-    """Segments as `segments_of` cuts them: gaps of more than 0.1 s, or another part."""
+def recordings(draw) -> dict:
+    """Arguments of a Recording, cut where `segments_of` cuts: gaps of more than 0.1 s, or another part.
+
+    No Recording yet: beartype draws random numbers, which a strategy may not.
+    """
     segments, first, start_ms, part = [], 0, 0, draw(st.integers(0, 3))
     for _ in range(draw(st.integers(1, 5))):
-        count = draw(st.integers(1, 60))
+        count = draw(st.integers(2 if not segments else 1, 60))  # one step at least tells the rate
         segments.append(Segment(first, first + count, start_ms / 1000, part))
         first += count
         gap_ms = draw(st.integers(0, 5000))
         new = draw(st.integers(-2, 3))
         start_ms += 20 * count + (gap_ms if new != part else 81 + gap_ms)
         part = new
-    generator = np.random.default_rng(draw(st.integers(0, 999)))
     counts = draw(st.sampled_from([None, 4096, 1024]))
-    samples = generator.integers(-2000, 2000, (first, 6)).astype(np.int16)
-    labels = generator.integers(-1, 141, first).astype(np.int16) if draw(st.booleans()) else None
+    mixed = (np.arange(6 * first).reshape(first, 6) * 7919 + draw(st.integers(0, 999))) % 4001 - 2000
+    samples = mixed.astype(np.int16) if counts else (mixed / 777).astype(np.float32)
+    labels = (mixed[:, 0] % 142 - 1).astype(np.int16) if draw(st.booleans()) else None
     start = draw(st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.sampled_from(ZONES)))
-    if counts is None:
-        samples = generator.standard_normal((first, 6)).astype(np.float32)
-    return Recording("S1", start, 50.0, samples, labels, tuple(segments), counts_per_g=counts)
+    return {"start": start, "samples": samples, "labels": labels, "segments": tuple(segments), "counts_per_g": counts}
 
 
 @given(recordings())
 @settings(max_examples=60, deadline=None)
-def test_round_trip(recording):
+def test_round_trip(arguments):
+    recording = Recording("S1", rate_hz=50.0, **arguments)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "S1.parquet"
         write_parquet(recording, file)
-        # A recording of lone samples has no step that could tell its rate.
-        if all(len(s) == 1 for s in recording.segments) and len(recording) > 1:
-            return
         back = read_parquet(file)
     assert (back.subject, back.rate_hz, back.segments) == ("S1", 50.0, recording.segments)
     assert back.samples.dtype == np.float32
@@ -98,8 +97,6 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
         write_parquet(overlap, tmp_path / "a.parquet")
     with pytest.raises(ValueError, match="without samples"):
         write_parquet(Recording("S1", START, 50.0, samples[:0]), tmp_path / "a.parquet")
-    broken = Recording("S1", START, 50.0, samples)
-    broken.piece = None  # type: ignore[method-assign, assignment]
     assert list(tmp_path.iterdir()) == []
 
 

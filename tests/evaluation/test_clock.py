@@ -43,10 +43,11 @@ def test_a_second_begins_on_the_clock_and_not_at_the_first_sample():
 
 
 def test_no_sample_slips_over_a_full_second():
-    """5.1 + 45 / 50 is 5.999999999999999 in floating point, and is the sixth second."""
-    assert 5.1 + 45 / 50 < 6
-    _, rows = clock_seconds(recording(400, segments=(Segment(0, 250, 0.0), Segment(250, 400, 5.1))))
-    assert rows[250 + 44 : 250 + 46].tolist() == [5, 6]
+    """4.02 s are 4019999 whole microseconds in floating point; 0.98 s later it is the fifth second all the same."""
+    assert int(201 / 50 * 1e6) == 4_019_999
+    first, rows = clock_seconds(recording(300, datetime(1970, 1, 1, 0, 0, 0, 980_000)))
+    assert first == 0
+    assert rows[[0, 1, 200, 201]].tolist() == [0, 1, 4, 5]
 
 
 def test_gaps_are_rows_without_truth_and_prediction():

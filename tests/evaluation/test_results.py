@@ -16,7 +16,7 @@ THREE = Activities("three", (6, 1, 13), ("standing", "walking", "cycling (sit)")
 def fold(subject: str, confusion: list[list[int]]) -> Fold:
     counts = np.array(confusion)
     truth, predicted = (np.repeat(axis.ravel(), counts.ravel()) for axis in np.indices(counts.shape))
-    sums = calibration_sums(truth, predicted, np.eye(3)[predicted] * 0.7 + 0.1)
+    sums = calibration_sums(truth, predicted, np.eye(3)[predicted] * 0.55 + 0.15)
     return Fold(subject, counts, int(counts.sum()), 7, sums, 2.5)
 
 
@@ -70,12 +70,12 @@ def test_calibration_is_over_all_samples(results):
     bins = results["calibration"]
     assert [n for n in bins["n"] if n] == [55]
     place = bins["n"].index(55)
-    assert place == 12  # 0.8 * 15
-    assert bins["confidence"][place] == pytest.approx(0.8)
+    assert place == 10  # 0.7 * 15 = 10.5
+    assert bins["confidence"][place] == pytest.approx(0.7)
     assert bins["correct"][place] == pytest.approx(52 / 55)
     assert bins["correct"][0] is None
     assert len(bins["n"]) == 15
-    assert bins["nll"] == pytest.approx(-(52 * np.log(0.8) + 3 * np.log(0.1)) / 55)
+    assert bins["nll"] == pytest.approx(-(52 * np.log(0.7) + 3 * np.log(0.15)) / 55)
 
 
 def test_what_is_not_known_is_absent_and_what_is_none_is_null(results):

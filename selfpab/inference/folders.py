@@ -1,0 +1,126 @@
+"""Recordings in, a folder per recording out (DESIGN 2); one that fails is reported and does not stop the others."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfpab.allocator import keep_freed_memory
+from selfpab.config import ConfigError
+from selfpab.data.reading import read
+from selfpab.data.store import write_text
+from selfpab.inference.model import Model, load
+from selfpab.progress import Progress
+from selfpab.provenance import environment
+from selfpab.recording import Recording
+from selfpab.upstream.corpus import entry_name, recordings_in
+from selfpab.upstream.engine import Precision, resolved_precision
+
+GAPS_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    model: str = ""  # model folder
+    rate_hz: float | None = None  # for files whose time stamps are wrong; none: what the stamps say
+    precision: Precision = "auto"
+    form: str = "parquet"  # of embeddings: parquet or npy
+
+
+def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
+    """`seconds.parquet` and `info.json` for every recording: (what was written, None) or (source, what was wrong)."""
+
+    def one(model: Model, recording: Recording, folder: Path) -> dict[str, Any]:
+        seconds = model.predict(recording).seconds
+        temporary = folder / ".seconds.parquet.part"
+        seconds.write_parquet(temporary)
+        temporary.replace(folder / "seconds.parquet")
+        counted = seconds.drop_nulls("activity")["activity_name"].value_counts().rows()
+        return {"seconds": len(seconds), "seconds_per_activity": dict(counted)}
+
+    return _each(sources, out, config, one)
+
+
+def embed_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
+    """`embedding.parquet` (one column a dimension) or `embedding.npy`, and `info.json`, for every recording."""
+    if config.form not in ("parquet", "npy"):
+        raise ConfigError(f"form must be parquet or npy, got {config.form!r}")
+
+    def one(model: Model, recording: Recording, folder: Path) -> dict[str, Any]:
+        vectors = model.embed(recording)
+        temporary = folder / f".embedding.{config.form}.part"
+        if config.form == "npy":
+            with open(temporary, "wb") as file:
+                np.save(file, vectors)
+        else:
+            import polars as pl
+
+            pl.DataFrame(vectors, schema=[f"e{i}" for i in range(vectors.shape[1])], orient="row").write_parquet(
+                temporary
+            )
+        temporary.replace(folder / f"embedding.{config.form}")
+        return {"seconds": len(vectors), "width": vectors.shape[1]}
+
+    return _each(sources, out, config, one)
+
+
+def _each(
+    sources: Sequence[Path],
+    out: Path,
+    config: PredictConfig,
+    one: Callable[[Model, Recording, Path], dict[str, Any]],
+) -> list[tuple[str, str | None]]:
+    if not config.model:
+        raise ConfigError("wanted model=MODEL, a folder that `selfpab finetune` (or, to embed, `pretrain`) wrote")
+    keep_freed_memory()
+    model = load(config.model, precision=config.precision)
+    found = [item for source in sources for item in recordings_in(source)]
+    names = [path.stem for _, path in found]
+    outcome: list[tuple[str, str | None]] = []
+    with Progress("recordings", len(found)) as progress:
+        for source, path in found:
+            # two people of one name from two folders must not overwrite each other
+            name = path.stem if names.count(path.stem) == 1 else entry_name(source, path)
+            folder = out / name
+            try:
+                began = time.perf_counter()
+                recording = read(path, rate_hz=config.rate_hz)
+                folder.mkdir(parents=True, exist_ok=True)
+                facts = one(model, recording, folder)
+                taken = time.perf_counter() - began
+                write_text(folder / "info.json", json.dumps(_info(recording, model, config, facts, taken), indent=1))
+                outcome.append((str(folder), None))
+            except (ValueError, OSError) as error:
+                outcome.append((str(path), str(error)))
+            progress.advance(note=name)
+    return outcome
+
+
+def _info(
+    recording: Recording, model: Model, config: PredictConfig, facts: dict[str, Any], taken: float
+) -> dict[str, Any]:
+    """Where it came from and how it was made; what is not computed is absent."""
+    edges = zip(recording.segments[:-1], recording.segments[1:], strict=True)
+    gaps = [
+        {"after_s": round(a.start_s + len(a) / recording.rate_hz, 3), "until_s": round(b.start_s, 3)} for a, b in edges
+    ]
+    return {
+        "subject": recording.subject,
+        "start": None if recording.start is None else recording.start.isoformat(),
+        "rate_hz": recording.rate_hz,
+        "samples": len(recording),
+        "source": {key: str(value) for key, value in recording.source.items()},
+        "gaps": gaps[:GAPS_LISTED],
+        "gaps_in_all": len(gaps),
+        **facts,
+        "model": {"folder": Path(config.model).name, "encoder_sha256": model.upstream.sha256},
+        "precision": resolved_precision(config.precision),
+        "environment": environment(),
+        "took_s": round(taken, 3),
+    }

@@ -1,0 +1,103 @@
+"""read: one door for all forms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfpab.data.checks import RecordingError
+from selfpab.data.parquet import write_parquet
+from selfpab.data.reading import read
+from selfpab.recording import CHANNELS
+
+
+def csv(path: Path, step_ms: int = 20) -> Path:
+    times = [f"2021-03-24 14:42:{i * step_ms // 1000:02d}.{i * step_ms % 1000:03d}" for i in range(100)]
+    path.write_text("\n".join([f"timestamp,{','.join(CHANNELS)},label", *(f"{t},-1,0,0,-1,0,0,6" for t in times)]))
+    return path
+
+
+def test_the_suffix_tells_the_form(tmp_path):
+    table = read(csv(tmp_path / "S1.CSV"))
+    write_parquet(table, tmp_path / "S1.parquet")
+    hours = tmp_path / "4711"
+    hours.mkdir()
+    np.savez(hours / "2018-03-05_14.npz", arr_0=table.acceleration_g)
+    forms = {
+        read(path).source["form"]: read(path).subject
+        for path in (tmp_path / "S1.CSV", str(tmp_path / "S1.parquet"), hours / "2018-03-05_14.npz")
+    }
+    assert forms == {"csv": "S1", "parquet": "S1", "hunt4": "4711"}
+    assert read(hours).source["files"] == 1
+    for path in (tmp_path / "S1.CSV", tmp_path / "S1.parquet", hours, hours / "2018-03-05_14.npz"):
+        recording = read(path, subject="Kari")
+        assert recording.subject == "Kari"
+        np.testing.assert_array_equal(recording.samples, table.samples)
+
+
+def test_rate_hz_is_handed_on(tmp_path):
+    file = csv(tmp_path / "S1.csv", step_ms=10)
+    with pytest.raises(RecordingError, match="rate_hz=50"):
+        read(file)
+    assert read(file, rate_hz=50.0).segments[0].stop == 100
+    (tmp_path / "4711").mkdir()
+    np.savez(tmp_path / "4711/2018-03-05_14.npz", arr_0=read(file, rate_hz=50.0).samples)
+    with pytest.raises(RecordingError, match="rate_hz=100 was asked for"):
+        read(tmp_path / "4711", rate_hz=100.0)
+
+
+def test_paths_that_lead_nowhere(tmp_path):
+    csv(tmp_path / "S006.csv")
+    (tmp_path / "back.cwa").write_bytes(b"MD")
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    (tmp_path / "empty").mkdir()
+    for path, message in (
+        ("S06.csv", r"S06\.csv: there is no such file; did you mean 'S006\.csv'\?"),
+        ("data/S06.csv", r"S06\.csv: there is no such file; no folder .*data"),
+        ("back.cwa", r"back\.cwa: raw Axivity files \(\.cwa\) are not read yet; export"),
+        ("a.xlsx", r"a\.xlsx: files ending in \.xlsx cannot be read; wanted a \.csv or \.parquet"),
+        ("empty", r"empty: is a folder without hourly files like 2018-03-05_14\.npz; wanted"),
+        (".", "is a folder without hourly files .*; its 1 csv or parquet files can be read one by one"),
+    ):
+        with pytest.raises(RecordingError, match=message):
+            read(tmp_path / path)
+
+
+@pytest.mark.shared
+def test_the_official_csv_equals_the_parquet_of_the_same_person(shared):
+    csv_file = read(shared / "data/har70plus/sample_501_first60s.csv")
+    parquet = read(shared / "data/har70plus/501.parquet")
+    assert len(csv_file) == 3000
+    assert csv_file.start == parquet.start
+    np.testing.assert_allclose(csv_file.acceleration_g, parquet.piece(0, 3000), rtol=0, atol=1e-6)
+    # The labels of the parquet are one per second (the shared folder's README), so that some near a change differ.
+    assert csv_file.labels is not None
+    assert parquet.labels is not None
+    assert np.mean(csv_file.labels == parquet.labels[:3000]) > 0.9
+
+
+@pytest.mark.shared
+def test_every_real_recording_reads(shared):
+    recordings = {}
+    for file in sorted((shared / "data").glob("*/*.parquet")):
+        recording = read(file)
+        recordings.setdefault(file.parent.name, []).append(recording)
+        assert recording.source["stamped_rate_hz"] == pytest.approx(50, abs=0.001)
+        assert sum(map(len, recording.segments)) == len(recording)
+    assert {name: len(some) for name, some in recordings.items()} == {
+        "har70plus": 18,
+        "harth": 11,
+        "dsads": 8,
+        "selfback": 34,
+        "daphnet": 6,
+    }
+    assert sum(map(len, recordings["har70plus"])) == 2_259_597
+    assert all(len(r.segments) == 19 and r.start is None for r in recordings["dsads"])  # 19 activities, no time gap
+    assert len({s.part for s in recordings["dsads"][0].segments}) == 19
+    assert all(len(r.segments) > 1 for r in recordings["har70plus"])
+    ends = [
+        b.start_s - a.start_s - len(a) / r.rate_hz
+        for r in recordings["har70plus"]
+        for a, b in zip(r.segments[:-1], r.segments[1:], strict=True)
+    ]
+    assert max(ends) == pytest.approx(112.2, abs=0.05)  # "up to 113 s"

@@ -1,0 +1,74 @@
+"""The int16 corpus: rounding, scale, restart, index."""
+
+import json
+
+import numpy as np
+import pytest
+
+from selfpab.data.store import add_recording, open_corpus, stored_checksum, write_index
+from selfpab.recording import Recording, Segment
+
+NOTHING = (0, np.zeros(156), np.zeros(156))
+
+
+def person(scale_g: float = 2.0, samples: int = 2000, labelled: bool = True) -> Recording:
+    rng = np.random.default_rng(1)
+    values = rng.uniform(-scale_g, scale_g, (samples, 6)).astype(np.float32)
+    labels = rng.integers(1, 8, samples).astype(np.int16) if labelled else None
+    segments = (Segment(0, 700, 0.0, 3), Segment(700, samples, 33.3, 4))
+    return Recording("S1", None, 50.0, values, labels, segments, source={"path": "S1.csv"})
+
+
+@pytest.mark.parametrize(("scale_g", "counts"), [(2.0, 4096), (7.999, 4096), (8.41, 2048), (15.9, 2048), (31.9, 1024)])
+def test_the_scale_follows_the_data_and_rounding_is_at_most_half_a_count(tmp_path, scale_g, counts):
+    recording = person(scale_g)
+    recording.samples[0, 0] = scale_g
+    entry = add_recording(recording, tmp_path, "a", checksum="c", moments=NOTHING)
+    assert entry.counts_per_g == counts
+    back = write_index(tmp_path).recording(0)
+    assert np.abs(back.acceleration_g - recording.samples).max() <= 0.5 / counts * 1.001
+
+
+def test_everything_comes_back(tmp_path):
+    recording = person()
+    add_recording(recording, tmp_path, "a", checksum="c", moments=(9, np.arange(156.0), np.arange(156.0) ** 2))
+    corpus = write_index(tmp_path)
+    back = corpus.recording(0)
+    assert (back.subject, back.start, back.rate_hz, back.segments) == ("S1", None, 50.0, recording.segments)
+    assert back.source == {"path": "S1.csv"}
+    assert recording.labels is not None
+    np.testing.assert_array_equal(back.labels, recording.labels)
+    np.testing.assert_array_equal(corpus.entries[0].spectrum_squares, np.arange(156.0) ** 2)
+    assert isinstance(back.samples, np.memmap)
+    assert corpus.people == ("S1",)
+    assert corpus.hours == pytest.approx(2000 / 50 / 3600)
+
+
+@pytest.mark.parametrize(("value", "message"), [(40.0, "does not fit"), (np.nan, "sample 5 is not a finite number")])
+def test_nothing_wraps_or_clips_silently(tmp_path, value, message):
+    recording = person()
+    recording.samples[5, 2] = value
+    with pytest.raises(ValueError, match=message):
+        add_recording(recording, tmp_path, "a", checksum="c", moments=NOTHING)
+    assert stored_checksum(tmp_path, "a") is None
+
+
+def test_a_kill_before_the_row_leaves_nothing_that_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr("selfpab.data.store.write_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        add_recording(person(), tmp_path, "a", checksum="c", moments=NOTHING)
+    assert stored_checksum(tmp_path, "a") is None
+    with pytest.raises(ValueError, match="nothing was stored"):
+        write_index(tmp_path)
+
+
+def test_a_folder_that_is_no_corpus_says_how_to_make_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="selfpab ingest SOURCE"):
+        open_corpus(tmp_path)
+
+
+def test_the_index_is_in_the_order_of_names_and_plain_parquet(tmp_path):
+    for name in ("b", "a"):
+        add_recording(person(labelled=name == "a"), tmp_path, name, checksum=name, moments=NOTHING)
+    assert [(e.file, e.labelled) for e in write_index(tmp_path).entries] == [("a", True), ("b", False)]
+    assert json.loads((tmp_path / "recordings" / "a.json").read_text())["samples"] == 2000
