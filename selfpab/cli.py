@@ -5,12 +5,14 @@ Positional arguments are paths and names; settings are key=value (DESIGN 3). Exi
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from selfpab import __version__, config
 
@@ -25,11 +27,37 @@ C = TypeVar("C")
 Words = Annotated[list[str], typer.Argument(metavar="ARGUMENTS... [key=value]...", show_default=False)]
 
 
+SETTINGS = {  # command -> where its settings are declared; imported only for its --help
+    "demo": "selfpab.reproduce.demonstration:DemoConfig",
+    "simulate": "selfpab.data.simulated_dataset:SimulateConfig",
+    "ingest": "selfpab.upstream.corpus:IngestConfig",
+    "pretrain": "selfpab.upstream:PretrainConfig",
+    "evaluate": "selfpab.methods:EvaluateConfig",
+    "finetune": "selfpab.methods:EvaluateConfig",
+    "predict": "selfpab.inference:PredictConfig",
+    "embed": "selfpab.inference:PredictConfig",
+}
+
+
 class WrongCall(ValueError):
     """Too few or too many names on the command line."""
 
 
-@app.command()
+class Command(TyperCommand):
+    """Whose --help ends with its settings and the presets."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        home, _, kind = SETTINGS.get(self.name or "", "").partition(":")
+        if not kind:
+            return
+        rows = config.describe(getattr(importlib.import_module(home), kind))
+        with formatter.section("Settings, as key=value (defaults: preset=paper)"):
+            formatter.write_dl([(f"{key}={default}", type_) for key, default, type_ in rows])
+        with formatter.section("Presets, as preset=NAME or preset=FILE.yaml"):
+            formatter.write_text(", ".join(config.preset_names()))
+
+
+@app.command(cls=Command)
 def demo(words: Words) -> None:
     """OUT: simulate people, pre-train `tiny`, evaluate, predict a day, and show it; some minutes on a laptop."""
     (out,), settings = _split(words, "OUT")
@@ -39,16 +67,16 @@ def demo(words: Words) -> None:
         print(line)
 
 
-@app.command()
+@app.command(cls=Command)
 def simulate(words: Words) -> None:
     """OUT [people= hours= labelled= seed=]: recordings of simulated people whose labels, gaps and faults are known."""
     (out,), settings = _split(words, "OUT")
-    from selfpab.data.simulation import SimulateConfig, simulate_folder
+    from selfpab.data.simulated_dataset import SimulateConfig, simulate_folder
 
     print(f"wrote {simulate_folder(Path(out), _config(SimulateConfig, 'simulate', settings))}")
 
 
-@app.command()
+@app.command(cls=Command)
 def ingest(words: Words) -> None:
     """SOURCE... CORPUS [windows= ...]: anything `read` reads becomes, or joins, a corpus."""
     (*sources, corpus), settings = _split(words, "SOURCE...", "CORPUS")
@@ -62,7 +90,7 @@ def ingest(words: Words) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def pretrain(words: Words) -> None:
     """CORPUS RUN [preset= hours= steps= ...]: train an encoder; the same command goes on after a stop; also under torchrun."""
     (corpus, run), settings = _split(words, "CORPUS", "RUN")
@@ -76,7 +104,7 @@ def pretrain(words: Words) -> None:
         _stop(2, str(error))
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(words: Words) -> None:
     """METHOD[,METHOD] DATASET RUN [upstream= steps= seed= ...]: leave one subject out; writes results.json."""
     (names, dataset, run), settings = _split(words, "METHOD[,METHOD]", "DATASET", "RUN")
@@ -86,7 +114,7 @@ def evaluate(words: Words) -> None:
         print(line)
 
 
-@app.command()
+@app.command(cls=Command)
 def finetune(words: Words) -> None:
     """DATASET MODEL [upstream= ...]: one classifier from all subjects, as a model folder."""
     (dataset, model), settings = _split(words, "DATASET", "MODEL")
@@ -95,7 +123,7 @@ def finetune(words: Words) -> None:
     print(f"wrote {finetune(dataset, Path(model), _config(EvaluateConfig, 'evaluate', settings))}")
 
 
-@app.command()
+@app.command(cls=Command)
 def predict(words: Words) -> None:
     """SOURCE... OUT model=MODEL: one activity per second for every recording."""
     (*sources, out), settings = _split(words, "SOURCE...", "OUT")
@@ -105,7 +133,7 @@ def predict(words: Words) -> None:
     _report(predict_folder([Path(s) for s in sources], Path(out), chosen))
 
 
-@app.command()
+@app.command(cls=Command)
 def embed(words: Words) -> None:
     """SOURCE... OUT model=MODEL: one vector per second for every recording."""
     (*sources, out), settings = _split(words, "SOURCE...", "OUT")
@@ -146,8 +174,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _stop(2, str(error))
     except (ValueError, OSError, FloatingPointError) as error:
         _stop(1, str(error))
-    except KeyboardInterrupt:
-        _stop(130, "stopped; the same command goes on from here")
+    except SystemExit as end:
+        if end.code == 130:  # typer's word for an interrupt
+            _stop(130, "stopped; the same command goes on from here")
+        raise
     raise SystemExit(0)
 
 

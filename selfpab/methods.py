@@ -58,11 +58,8 @@ class Method:
 
 def method(name: str, activities: Activities, config: EvaluateConfig) -> Method:
     """The method of this name, ready for `leave_one_subject_out`; states are shared by its folds."""
-    if name not in METHODS:
-        raise ConfigError(f"no method {name!r}; there are {', '.join(METHODS)}")
+    _check(name, config)
     upstream = open_model(config.upstream).upstream if config.upstream else None
-    if upstream is None and name != "spectr-mlp":
-        raise ConfigError(f"{name} needs upstream=MODEL, a folder that `selfpab pretrain` or `import-checkpoint` wrote")
     shelf: Shelf | Callable[[Sequence[Recording]], Shelf]
     if name == "spectr-mlp":
         if upstream is None:
@@ -78,6 +75,13 @@ def method(name: str, activities: Activities, config: EvaluateConfig) -> Method:
     return Method(lambda: HeadClassifier(shelf, activities, config.finetune, config.seed), upstream)
 
 
+def _check(name: str, config: EvaluateConfig) -> None:
+    if name not in METHODS:
+        raise ConfigError(f"no method {name!r}; there are {', '.join(METHODS)}")
+    if not config.upstream and name != "spectr-mlp":
+        raise ConfigError(f"{name} needs upstream=MODEL, a folder that `selfpab pretrain` or `import-checkpoint` wrote")
+
+
 def training_spectrograms(recordings: Sequence[Recording]) -> Shelf:
     """Bare spectrograms under the normalisation of the training recordings alone."""
     shape = SpectrogramConfig()
@@ -90,6 +94,8 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
 
     A killed evaluation goes on with the folds that are missing.
     """
+    for name in names:  # before an hour is spent on the first
+        _check(name, config)
     keep_freed_memory()
     data = open_dataset(dataset)
     recordings = list(data.recordings())
@@ -98,7 +104,8 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
         chosen = method(name, data.activities, config)
         folder = run / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(dump("evaluate", config))
+        if not (folder / "config.yaml").is_file():  # of a run that may turn out to have other settings
+            write_text(folder / "config.yaml", dump("evaluate", config))
         upstream = upstream_facts(name, chosen.upstream)
         people = len({recording.subject for recording in recordings})
         weights = LayerWeights(folder / "layer_weights.json")

@@ -19,7 +19,7 @@ from selfpab.inference.model import Model, load
 from selfpab.progress import Progress
 from selfpab.provenance import environment
 from selfpab.recording import Recording
-from selfpab.upstream.corpus import entry_name, recordings_in
+from selfpab.upstream.corpus import check_distinct, entry_name, recordings_in
 from selfpab.upstream.engine import Precision, resolved_precision
 
 GAPS_LISTED = 1000
@@ -81,12 +81,13 @@ def _each(
     keep_freed_memory()
     model = load(config.model, precision=config.precision)
     found = [item for source in sources for item in recordings_in(source)]
-    names = [path.stem for _, path in found]
+    stems = [path.stem for _, path in found]
+    # two people of one name from two folders must not overwrite each other
+    names = [stem if stems.count(stem) == 1 else entry_name(*item) for stem, item in zip(stems, found, strict=True)]
+    check_distinct(names, [path for _, path in found])
     outcome: list[tuple[str, str | None]] = []
     with Progress("recordings", len(found)) as progress:
-        for source, path in found:
-            # two people of one name from two folders must not overwrite each other
-            name = path.stem if names.count(path.stem) == 1 else entry_name(source, path)
+        for name, (_, path) in zip(names, found, strict=True):
             folder = out / name
             try:
                 began = time.perf_counter()

@@ -77,22 +77,29 @@ class Model:
     def embed(self, recording: Recording) -> np.ndarray:
         """One vector per clock second, float32 (seconds, width); NaN in gaps.
 
-        A second's vector is the mean over the frames whose middle lies in it: of the weighted layer sum where the model
-        was fine-tuned, else of the last layer.
+        A second's vector is the mean over the frames whose middle lies in it (at the rim of a segment, where there may
+        be none, over those that touch it), once for every window that holds them: of the weighted layer sum where the
+        model was fine-tuned, else of the last layer.
         """
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         starts, stops = extractor.windows(recording, step=extractor.shape.window_frames - OVERLAP, to_the_end=True)
         _, rows = clock_seconds(recording)
         total = np.zeros((int(rows[-1]) + 1 if len(rows) else 0, extractor.width))
         count = np.zeros((len(total), 1))
+        half, real = extractor.shape.frame_samples // 2, starts >= 0
+        middles = np.minimum(starts + half, stops - 1)
+        rim = np.ones(len(total), bool)
+        rim[rows[middles[real]]] = False
         states = extractor.lazy_states(recording, starts, stops)
-        for window, start, stop in zip(states.values, starts, stops, strict=True):
-            real = start >= 0
-            values = torch.from_numpy(window[:, real]).float()
+        for window, start, stop, middle, here in zip(states.values, starts, stops, middles, real, strict=True):
+            values = torch.from_numpy(window[:, here]).float()
             summed = values[-1] if self.head is None else torch.einsum("l,ltd->td", self.head.layer_weights, values)
-            middle = np.minimum(start[real] + extractor.shape.frame_samples // 2, stop[real] - 1)
-            np.add.at(total, rows[middle], summed.numpy())
-            np.add.at(count, rows[middle], 1)
+            last = np.minimum(start + extractor.shape.frame_samples, stop) - 1
+            for place, everywhere in ((middle, True), (start, False), (last, False)):
+                second = rows[place[here]]
+                kept = rim[second] | everywhere
+                np.add.at(total, second[kept], summed.numpy()[kept])
+                np.add.at(count, second[kept], 1)
         with np.errstate(invalid="ignore"):
             return (total / count).astype(np.float32)
 

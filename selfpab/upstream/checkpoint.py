@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -82,6 +83,8 @@ def save_model(
 ) -> Path:
     """Write a model folder; `config.json`, without which it does not load, comes last."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in ("config.json", "classes.json"):  # of a model that is being replaced
+        (folder / old).unlink(missing_ok=True)
     weights = {f"encoder.{name}": value.detach().contiguous() for name, value in upstream.encoder.state_dict().items()}
     weights |= {f"head.{name}": value.detach().contiguous() for name, value in (head or {}).items()}
     save_file(weights, folder / "weights.safetensors")
@@ -129,7 +132,10 @@ def open_model(folder: str | Path) -> ModelFolder:
     config = json.loads((folder / "config.json").read_text())
     if config.get("form") != FORM:
         raise ValueError(f"{folder / 'config.json'} has form {config.get('form')}, this selfpab reads form {FORM}")
-    weights = load_file(folder / "weights.safetensors")
+    try:
+        weights = load_file(folder / "weights.safetensors")
+    except SafetensorError as error:
+        raise ValueError(f"{folder / 'weights.safetensors'} cannot be read (cut off?): {error}") from error
     encoder_weights = {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")}
     head = {k.removeprefix("head."): v for k, v in weights.items() if k.startswith("head.")}
     upstream = Upstream.fresh(

@@ -42,6 +42,7 @@ def ingest(
     config = config or IngestConfig()
     shape = SpectrogramConfig()
     found = [item for source in sources for item in recordings_in(source)]
+    check_distinct([entry_name(*item) for item in found], [path for _, path in found])
     failed: list[tuple[Path, str]] = []
     with Progress("ingest", len(found), quiet=quiet) as progress:
         for source, path in found:
@@ -91,6 +92,15 @@ def entry_name(source: Path, path: Path) -> str:
     """
     stem = path.stem if path.suffix in READABLE else path.name
     return re.sub(r"[^\w.-]", "_", f"{source.resolve().name}-{stem}")
+
+
+def check_distinct(names: Sequence[str], paths: Sequence[Path]) -> None:
+    """ValueError where two recordings would be written under one name, so that none replaces another unseen."""
+    seen: dict[str, Path] = {}
+    for name, path in zip(names, paths, strict=True):
+        if name in seen:
+            raise ValueError(f"{seen[name]} and {path} would both be written as {name}; rename a folder, or leave one out")
+        seen[name] = path
 
 
 def person_name(source: Path, subject: str) -> str:

@@ -30,7 +30,7 @@ def test_shares_come_out_as_intended():
         assert got[code] == pytest.approx(wanted[code], rel=0.25 if wanted[code] > 0.02 else 0.5), NAMES[code]
 
 
-def test_imbalance_is_like_hars():
+def test_imbalance_is_like_harth():
     shares = behaviour.shares()
     assert 0.2 < shares[1] < 0.5
     assert 0.1 < shares[6] < 0.25
