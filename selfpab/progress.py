@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import IO
+from typing import Any
 
 PLAIN_EVERY_S = 30.0
 
 
 class Progress:
-    """A counted piece of work.
+    """A counted piece of work, told to a text `stream` (standard error by default).
 
     >>> import io
     >>> with Progress("folds", 2, stream=io.StringIO()) as progress:
@@ -23,9 +23,7 @@ class Progress:
     1
     """
 
-    def __init__(
-        self, label: str, total: int, *, done: int = 0, stream: IO[str] | None = None, quiet: bool = False
-    ) -> None:
+    def __init__(self, label: str, total: int, *, done: int = 0, stream: Any = None, quiet: bool = False) -> None:
         self.label, self.total, self.done, self.quiet = label, total, done, quiet
         self.stream = stream or sys.stderr
         self.began, self.first, self.last_line = time.monotonic(), done, 0.0
@@ -36,7 +34,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self.bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(file=self.stream))
+            self.bar = Bar(*columns, TextColumn("{task.fields[note]}", markup=False), console=Console(file=self.stream))
             self.task = self.bar.add_task(label, total=total, completed=done, note="")
 
     def __enter__(self) -> Progress:
@@ -63,7 +61,7 @@ class Progress:
     def say(self, text: str) -> None:
         """A line of its own."""
         if self.bar:
-            self.bar.console.print(text, highlight=False)
+            self.bar.console.print(text, highlight=False, markup=False)
         elif not self.quiet:
             print(text, file=self.stream, flush=True)
 

@@ -99,7 +99,9 @@ def check_distinct(names: Sequence[str], paths: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for name, path in zip(names, paths, strict=True):
         if name in seen:
-            raise ValueError(f"{seen[name]} and {path} would both be written as {name}; rename a folder, or leave one out")
+            raise ValueError(
+                f"{seen[name]} and {path} would both be written as {name}; rename a folder, or leave one out"
+            )
         seen[name] = path
 
 

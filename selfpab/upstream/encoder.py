@@ -1,7 +1,7 @@
 """Projection, positions, transformer layers, reconstruction (paper, section 3.1; BEHAVIOUR (c)).
 
 Legend: B windows, T frames, D width, L layers, CF features (156). Post-norm layers with ReLU, no final norm, no dropout
-on the embedding or the head: the release's network, and the paper's where it speaks.
+on the embedding or the head: the release's network, and the paper's where it speaks. `norm_first` is ours.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ class EncoderConfig:
     dropout: float = 0.1  # not in the paper; from the authors' release
     attention_dropout: float = 0.1  # the same; `small` has 0: it doubled a step on CPU
     identical_layers: bool = False  # the release starts all layers as copies of one
+    norm_first: bool = (
+        False  # section 3.1 cites the original transformer: norms after; `small` and `tiny` have them before
+    )
 
 
 class Encoder(nn.Module):
@@ -47,6 +50,7 @@ class Encoder(nn.Module):
         dropout: float,
         attention_dropout: float,
         identical_layers: bool = False,
+        norm_first: bool = False,
     ) -> None:
         super().__init__()
         if d_model % heads or d_model % 2:
@@ -54,7 +58,7 @@ class Encoder(nn.Module):
         self.d_model = d_model
         self.projection = nn.Linear(d_input, d_model)
         self.layers = nn.ModuleList(
-            Layer(d_model, heads, d_feedforward, dropout, attention_dropout) for _ in range(layers)
+            Layer(d_model, heads, d_feedforward, dropout, attention_dropout, norm_first) for _ in range(layers)
         )
         self.reconstruction = nn.Linear(d_model, d_input)
         if identical_layers:
@@ -82,11 +86,19 @@ class Encoder(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention and feed-forward, each added to its input and then normalised."""
+    """Self-attention and feed-forward, each added to its input, and a norm after each sum, or before each part."""
 
-    def __init__(self, d_model: int, heads: int, d_feedforward: int, dropout: float, attention_dropout: float) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        heads: int,
+        d_feedforward: int,
+        dropout: float,
+        attention_dropout: float,
+        norm_first: bool = False,
+    ) -> None:
         super().__init__()
-        self.heads, self.attention_dropout = heads, attention_dropout
+        self.heads, self.attention_dropout, self.norm_first = heads, attention_dropout, norm_first
         self.query_key_value = nn.Linear(d_model, 3 * d_model)
         self.attended = nn.Linear(d_model, d_model)
         self.widen = nn.Linear(d_model, d_feedforward)
@@ -100,14 +112,23 @@ class Layer(nn.Module):
         nn.init.zeros_(self.attended.bias)
 
     def forward(self, hidden: Float[Tensor, "B T D"], keep: Bool[Tensor, "B 1 1 T"] | None) -> Float[Tensor, "B T D"]:
+        if self.norm_first:
+            hidden = hidden + self.attend(self.norm_attention(hidden), keep)
+            return hidden + self.feed(self.norm_feedforward(hidden))
+        hidden = self.norm_attention(hidden + self.attend(hidden, keep))
+        return self.norm_feedforward(hidden + self.feed(hidden))
+
+    def attend(self, hidden: Float[Tensor, "B T D"], keep: Bool[Tensor, "B 1 1 T"] | None) -> Float[Tensor, "B T D"]:
+        """Every frame takes from the frames to keep."""
         windows, frames, width = hidden.shape
         split = self.query_key_value(hidden).view(windows, frames, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each B heads T D/heads
         mixed = attention(query, key, value, keep, self.attention_dropout if self.training else 0.0)
-        mixed = self.attended(mixed.transpose(1, 2).flatten(2))
-        hidden = self.norm_attention(hidden + self.dropout(mixed))
-        wide = self.dropout(F.relu(self.widen(hidden)))
-        return self.norm_feedforward(hidden + self.dropout(self.narrow(wide)))
+        return self.dropout(self.attended(mixed.transpose(1, 2).flatten(2)))
+
+    def feed(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Every frame by itself."""
+        return self.dropout(self.narrow(self.dropout(F.relu(self.widen(hidden)))))
 
 
 def attention(
