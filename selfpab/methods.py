@@ -124,7 +124,7 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
             data.activities,
             method=name,
             dataset=data.name,
-            protocol=_protocol(config),
+            protocol=_protocol(config, chosen.upstream.spectrogram if chosen.upstream else SpectrogramConfig()),
             data={"version": data.version, "sha256": data.sha256},
             seed=config.seed,
             precision=resolved_precision(config.precision),
@@ -195,11 +195,12 @@ def _what_counts(config: EvaluateConfig) -> dict[str, Any]:
     return counted
 
 
-def _protocol(config: EvaluateConfig) -> str:
-    overlap = config.finetune.overlap
+def _protocol(config: EvaluateConfig, shape: SpectrogramConfig) -> str:
+    overlap, trained = config.finetune.overlap, 100 * (1 - config.finetune.skip_share)
     return (
-        "leave one subject out; encoder frozen throughout; trained on the last 80 % of each subject; last weights tested; "
-        f"windows of 599 frames {f'overlapping by {overlap} frames' if overlap else 'side by side'}; scored at 50 Hz"
+        f"leave one subject out; encoder frozen throughout; trained on the last {trained:g} % of each subject; last weights "
+        f"tested; windows of {shape.window_frames} frames "
+        f"{f'overlapping by {overlap} frames' if overlap else 'side by side'}; scored at 50 Hz"
     )
 
 

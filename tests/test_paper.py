@@ -84,8 +84,9 @@ def test_parts_are_configured_by_their_own_defaults():
     assert EvaluateConfig().finetune == FinetuneConfig()
 
 
-def test_neither_quirk_of_the_release_is_a_default():
+def test_no_quirk_of_the_release_and_no_idea_of_ours_is_a_default():
     assert PretrainConfig().first_at_peak is False
+    assert EncoderConfig().norm_first is False  # section 3.1 builds on Vaswani et al., who normalise after adding
     assert EncoderConfig().identical_layers is False
 
 
@@ -141,9 +142,10 @@ CHANGES = {
         "pretrain.encoder.d_feedforward": 768,
         "pretrain.encoder.dropout": 0.0,
         "pretrain.encoder.attention_dropout": 0.0,
-        "pretrain.steps": 4000,
+        "pretrain.encoder.norm_first": True,
+        "pretrain.steps": 3000,
         "pretrain.batch": 16,
-        "pretrain.peak_rate": 1e-3,
+        "pretrain.peak_rate": 3e-3,
         "pretrain.validate_every": 200,
         "pretrain.save_every": 200,
         "evaluate.finetune.steps": 400,
@@ -152,24 +154,27 @@ CHANGES = {
         "evaluate.finetune.overlap": 120,
     },
     "tiny": {
+        "pretrain.spectrogram.window_frames": 119,
         "pretrain.encoder.d_model": 48,
         "pretrain.encoder.layers": 2,
         "pretrain.encoder.heads": 2,
         "pretrain.encoder.d_feedforward": 96,
         "pretrain.encoder.dropout": 0.0,
         "pretrain.encoder.attention_dropout": 0.0,
-        "pretrain.steps": 300,
-        "pretrain.batch": 8,
-        "pretrain.peak_rate": 2e-3,
-        "pretrain.validate_every": 50,
+        "pretrain.encoder.norm_first": True,
+        "pretrain.steps": 600,
+        "pretrain.batch": 16,
+        "pretrain.peak_rate": 5e-3,
+        "pretrain.validate_every": 100,
         "pretrain.log_every": 10,
         "pretrain.save_every": 100,
-        "pretrain.validation_windows": 8,
+        "pretrain.validation_windows": 32,
         "evaluate.finetune.steps": 150,
         "evaluate.finetune.batch": 8,
         "evaluate.finetune.hidden": 128,
         "evaluate.finetune.rate": 3e-3,
-        "evaluate.finetune.overlap": 120,
+        "evaluate.finetune.pool_step": 60,
+        "evaluate.finetune.overlap": 24,
     },
 }
 

@@ -1,7 +1,7 @@
 """The five-minute windows of a corpus as an endless random sequence with places.
 
 A batch is a function of its place alone, so that resuming needs one integer and no process needs to know of another.
-`hours=` keeps 12 windows for each hour; fewer hours are always a subset of more, and the people held out for validation
+`hours=` keeps 12 windows of five minutes for each hour (or as many more as windows are shorter); fewer hours are always a subset of more, and the people held out for validation
 are the same whatever the hours. Legend: B windows, N samples, T frames.
 """
 
@@ -16,7 +16,6 @@ from selfpab.data.store import Corpus
 from selfpab.recording import JOIN_GAP_S, Segment, runs_of
 from selfpab.seeding import seed_of
 
-WINDOWS_PER_HOUR = 12
 MAPPED = 256  # memory maps kept open; a corpus of 100,000 hours has some six hundred files
 
 
@@ -89,12 +88,14 @@ class Windows:
         self.ends = np.cumsum(1 + -(-over // (window_frames + 1)))
         available = int(self.ends[-1])
         self.count = available
+        rate_hz = corpus.entries[self.runs[0][0]].rate_hz
+        self.per_hour = 3600 * rate_hz / ((window_frames - 1) * hop_samples + frame_samples)
         if hours is not None:
-            self.count = round(hours * WINDOWS_PER_HOUR)
+            self.count = round(hours * self.per_hour)
             if not 0 < self.count <= available:
                 raise ValueError(
-                    f"hours={hours:g} needs {self.count} windows of five minutes; {corpus.folder} has {available} "
-                    f"({available / WINDOWS_PER_HOUR:.1f} h) for training"
+                    f"hours={hours:g} needs {self.count} windows of {60 / self.per_hour:g} minutes; {corpus.folder} has "
+                    f"{available} ({available / self.per_hour:.1f} h) for training"
                 )
         order = np.random.default_rng(seed_of("hours", seed)).permutation(available).astype(np.int32)
         self.chosen = order[: self.count]
@@ -107,7 +108,7 @@ class Windows:
 
     @property
     def hours(self) -> float:
-        return self.count / WINDOWS_PER_HOUR
+        return self.count / self.per_hour
 
     def take(self, first: int, count: int) -> Batch:
         """The windows at places `first` to `first + count`."""

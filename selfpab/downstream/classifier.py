@@ -60,6 +60,10 @@ class HeadClassifier:
         if self.head is None:
             raise RuntimeError("fit before predict")
         step = self.shelf.extractor.shape.window_frames - self.config.overlap
+        if step < 1:
+            raise ValueError(
+                f"overlap must be below the {step + self.config.overlap} frames of a window, got {self.config.overlap}"
+            )
         states = self.shelf.of(recording, step=step, to_the_end=True)
         return sample_probabilities(self.head, states, len(recording), self.shelf.extractor)
 

@@ -138,12 +138,12 @@ def open_model(folder: str | Path) -> ModelFolder:
         raise ValueError(f"{folder / 'weights.safetensors'} cannot be read (cut off?): {error}") from error
     encoder_weights = {k.removeprefix("encoder."): v for k, v in weights.items() if k.startswith("encoder.")}
     head = {k.removeprefix("head."): v for k, v in weights.items() if k.startswith("head.")}
-    upstream = Upstream.fresh(
-        build(EncoderConfig, config["encoder"]),
-        build(SpectrogramConfig, config["spectrogram"]),
-        Normalisation.load(folder / "normalisation.json"),
-        config.get("trained", {}),
-    )
+    try:
+        shapes = build(EncoderConfig, config["encoder"]), build(SpectrogramConfig, config["spectrogram"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder / 'config.json'} is of another version, or damaged: {error}") from error
+    numbers = Normalisation.load(folder / "normalisation.json")
+    upstream = Upstream.fresh(*shapes, numbers, config.get("trained", {}))
     load_strictly(upstream.encoder, encoder_weights, f"{folder / 'weights.safetensors'}")
     upstream.encoder.eval()
     activities = None

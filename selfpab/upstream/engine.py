@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from typing import Literal
@@ -37,6 +38,7 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
 def make_fabric(precision: Precision) -> Fabric:
     """A launched Fabric: alone, or one of the processes of `torchrun` (DDP; gloo on CPU, nccl on GPUs)."""
     keep_freed_memory()
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # config.yaml and environment.json say it all
     kind = "bf16-mixed" if resolved_precision(precision) == "bf16" else "32-true"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Lightning about unused accelerators and environments

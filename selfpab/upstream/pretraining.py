@@ -86,11 +86,10 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
     model, optimizer = fabric.setup(upstream.encoder, optimizer)
     state = {"model": model, "optimizer": optimizer, "step": 0}
     first = resume(run, state, fabric)
-    log = Log(run, first, fabric)
     progress = Progress("pre-training", config.steps, done=first, quiet=quiet or not fabric.is_global_zero)
     watch = Stopwatch(config, first)
 
-    with progress:
+    with Log(run, first, fabric) as log, progress:
         for step in range(first, config.steps):
             seed_torch(seed_of("dropout", config.seed, step, fabric.global_rank))
             noise = torch.Generator(fabric.device).manual_seed(seed_of("mask", config.seed, step))
@@ -125,7 +124,6 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
             if expected := watch.expected(step):
                 progress.say(f"expected duration {duration(expected)}")
             progress.advance(note=note)
-    log.close()
     upstream.encoder.eval()
     if fabric.is_global_zero:
         save_model(run / "model", upstream, card=card(upstream, config, log.last))

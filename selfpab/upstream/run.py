@@ -112,7 +112,7 @@ class Log:
             for line in kept:
                 self.last |= json.loads(line)
             write_text(path, "".join(line + "\n" for line in kept))
-        self.file = open(path, "a")  # noqa: SIM115  closed by close()
+        self.file = open(path, "a")  # noqa: SIM115  closed by __exit__
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -128,7 +128,10 @@ class Log:
             for key, value in values.items():
                 self.board.add_scalar(key, value, step)
 
-    def close(self) -> None:
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for open_thing in (self.file, self.board):
             if open_thing:
                 open_thing.close()

@@ -59,8 +59,14 @@ def test_fewer_hours_are_a_subset_of_more_and_leave_validation_alone(corpus):
 
 
 def test_more_hours_than_there_are_say_how_many_there_are(corpus):
-    with pytest.raises(ValueError, match=r"hours=9 needs 108 windows of five minutes; .* has 48 \(4\.0 h\)"):
+    with pytest.raises(ValueError, match=r"hours=9 needs 108 windows of 5 minutes; .* has 48 \(4\.0 h\)"):
         Windows(corpus, hours=9, **SHAPE)
+
+
+def test_an_hour_holds_more_of_shorter_windows(corpus):
+    windows = Windows(corpus, hours=1.0, **(SHAPE | {"window_frames": 119}))
+    assert len(windows) == 60
+    assert windows.hours == 1.0
 
 
 def test_the_people_held_out_stay_when_more_come():

@@ -64,10 +64,16 @@ TABLE = "emb.pos_encoder.pe"
     [
         (lambda c: c["state_dict"].pop(LAYER), r"missing layers.1.norm_feedforward.weight \(60,\)"),
         (lambda c: c["state_dict"].pop("emb.lin_proj_layer.weight"), r"misses \['projection.weight'\]; it has:\n  emb"),
-        (lambda c: c["state_dict"].pop("transformer_encoder.layers.0.linear1.weight"), r"misses \['layers.0.widen.weigh"),
+        (
+            lambda c: c["state_dict"].pop("transformer_encoder.layers.0.linear1.weight"),
+            r"misses \['layers.0.widen.weigh",
+        ),
         (lambda c: c["state_dict"].update({"mlp.weight": torch.ones(1)}), "not of an upstream encoder:\n  mlp.weight"),
         (lambda c: c["state_dict"].update({LAYER: torch.ones(9)}), r"has shape \(9,\), wanted \(60,\)"),
-        (lambda c: c["state_dict"].update({TABLE: c["state_dict"][TABLE] + 0.01}), "differs from the sine table by 0.01"),
+        (
+            lambda c: c["state_dict"].update({TABLE: c["state_dict"][TABLE] + 0.01}),
+            "differs from the sine table by 0.01",
+        ),
         (lambda c: c.pop("state_dict"), "is no Lightning checkpoint: wanted a key state_dict, got"),
         (lambda c: c["hyper_parameters"].clear(), "does not say how many heads it has"),
     ],
@@ -108,7 +114,7 @@ def test_something_else_altogether(numbers, tmp_path, content):
         torch.save(content, path)
     with pytest.raises(ValueError, match=r"other.ckpt (cannot be read|is no Lightning)"):
         import_checkpoint(path, tmp_path / "model", normalisation=numbers)
-    with pytest.raises(FileNotFoundError, match="no checkpoint .*none.ckpt"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*none.ckpt"):
         import_checkpoint(tmp_path / "none.ckpt", tmp_path / "model", normalisation=numbers)
 
 

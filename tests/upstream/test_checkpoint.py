@@ -80,7 +80,7 @@ def test_a_kill_while_replacing_leaves_nothing_that_loads(folder, monkeypatch):
     monkeypatch.setattr("selfpab.upstream.checkpoint.save_file", killed)
     with pytest.raises(KeyboardInterrupt):
         save_model(folder, made(1), card="")
-    with pytest.raises(FileNotFoundError, match="it has no config.json"):
+    with pytest.raises(FileNotFoundError, match=r"it has no config.json"):
         open_model(folder)
 
 
@@ -98,10 +98,26 @@ def test_another_form_is_refused(folder):
         open_model(folder)
 
 
+@pytest.mark.parametrize("change", [{"encoder": {"d_model": 12, "depth": 3}}, {"spectrogram": None}])
+def test_settings_that_are_not_known_are_an_error_that_names_the_file(folder, change):
+    config = json.loads((folder / "config.json").read_text()) | change
+    config = {key: value for key, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config.json is of another version, or damaged: .*(depth|spectrogram)"):
+        open_model(folder)
+
+
+def test_settings_that_came_later_have_their_defaults(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["encoder"]["identical_layers"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert open_model(folder).upstream.encoder_config.identical_layers is False
+
+
 def test_weights_that_are_cut_off_are_an_error_that_names_the_file(folder):
     path = folder / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="weights.safetensors cannot be read"):
+    with pytest.raises(ValueError, match=r"weights.safetensors cannot be read"):
         open_model(folder)
 
 

@@ -1,0 +1,23 @@
+"""Seconds to `import selfpab` in a fresh interpreter, beside an empty interpreter and `import torch`."""
+
+import subprocess
+import sys
+
+from timing import median_s, report
+
+
+def fresh(code: str) -> float:
+    return median_s(lambda: subprocess.run([sys.executable, "-c", code], check=True), repeat=9)
+
+
+if __name__ == "__main__":
+    nothing, ours, recording, torch = (fresh(c) for c in ("pass", "import selfpab", "import selfpab; selfpab.Recording", "import torch"))  # fmt: skip
+    report(
+        "import",
+        [
+            ("empty interpreter", nothing, "s"),
+            ("import selfpab, beyond it", ours - nothing, "s"),
+            ("import selfpab; selfpab.Recording (numpy), beyond it", recording - nothing, "s"),
+            ("import torch, beyond it", torch - nothing, "s"),
+        ],
+    )

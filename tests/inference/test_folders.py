@@ -1,0 +1,172 @@
+"""Many recordings: a folder each, none in the way of another."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from selfpab.activities import Activities
+from selfpab.config import ConfigError
+from selfpab.data.parquet import write_parquet
+from selfpab.data.reading import read
+from selfpab.downstream.finetuning import FinetuneConfig
+from selfpab.downstream.head import Head
+from selfpab.features.normalisation import Normalisation
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.inference import folders as module
+from selfpab.inference.folders import PredictConfig, embed_folder, predict_folder
+from selfpab.inference.model import Model, load
+from selfpab.recording import Recording, Segment
+from selfpab.upstream.checkpoint import Upstream, save_model
+from selfpab.upstream.encoder import EncoderConfig
+
+TWO = Activities("two", (7, 1), ("sitting", "walking"))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    torch.manual_seed(0)
+    shape = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16)
+    numbers = Normalisation(np.full(156, 2, np.float32), np.full(156, 3, np.float32))
+    upstream = Upstream.fresh(shape, SpectrogramConfig(), numbers)
+    head = Head(2, 12, 9, 2).state_dict()
+    about = {"finetune": asdict(FinetuneConfig(hidden=9))}
+    folder = save_model(
+        tmp_path_factory.mktemp("somewhere") / "mine", upstream, card="", head=head, activities=TWO, downstream=about
+    )
+    return PredictConfig(model=str(folder), precision="fp32")
+
+
+def write(path, seed=0, segments=((0, 300, 0.0), (300, 500, 20.0))):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).normal(0, 1, (segments[-1][1], 6)).astype(np.float32)
+    made = Recording(path.stem, datetime(2024, 5, 1), 50.0, values, segments=tuple(Segment(*s) for s in segments))
+    write_parquet(made, path)
+    return path
+
+
+@pytest.fixture
+def study(tmp_path):
+    write(tmp_path / "study" / "a.parquet", 1)
+    (tmp_path / "study" / "b.csv").write_text("this is no recording\n1,2\n")
+    write(tmp_path / "study" / "c.parquet", 2)
+    return tmp_path / "study"
+
+
+def test_one_that_fails_does_not_stop_the_others(study, tmp_path, config):
+    outcome = predict_folder([study], tmp_path / "out", config)
+    assert [(Path(name).name, problem is None) for name, problem in outcome] == [
+        ("a", True),
+        ("b.csv", False),
+        ("c", True),
+    ]
+    assert "b.csv" in outcome[1][1]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c"]
+    for name in ("a", "c"):
+        assert sorted(p.name for p in (tmp_path / "out" / name).iterdir()) == ["info.json", "seconds.parquet"]
+        expected = load(config.model, precision="fp32").predict(read(study / f"{name}.parquet")).seconds
+        assert pl.read_parquet(tmp_path / "out" / name / "seconds.parquet").equals(expected)
+
+
+def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, config):
+    predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
+    assert info["subject"] == "a"
+    assert info["start"] == "2024-05-01T00:00:00"
+    assert (info["rate_hz"], info["samples"]) == (50, 500)
+    assert info["gaps"] == [{"after_s": 6.0, "until_s": 20.0}]
+    assert info["gaps_in_all"] == 1
+    assert info["seconds"] == 24
+    assert sum(info["seconds_per_activity"].values()) == 10
+    assert set(info["seconds_per_activity"]) <= {"sitting", "walking"}
+    assert info["model"] == {"folder": "mine", "encoder_sha256": load(config.model).upstream.sha256}
+    assert info["precision"] == "fp32"
+    assert info["source"]["path"].endswith("a.parquet")
+    assert "torch" in info["environment"]
+    assert info["took_s"] >= 0
+
+
+def test_equal_names_from_two_folders_do_not_collide(study, tmp_path, config):
+    write(tmp_path / "other" / "a.parquet", 9)
+    outcome = predict_folder([study, tmp_path / "other"], tmp_path / "out", config)
+    written = sorted(Path(name).name for name, problem in outcome if problem is None)
+    assert written == ["c", "other-a", "study-a"]
+    infos = [json.loads((tmp_path / "out" / f"{n}-a" / "info.json").read_text()) for n in ("study", "other")]
+    assert [Path(info["source"]["path"]).parent.name for info in infos] == ["study", "other"]
+
+
+def test_names_that_cannot_be_told_apart_are_refused_before_any_work(study, tmp_path, config):
+    write(tmp_path / "x" / "study" / "a.parquet", 9)
+    with pytest.raises(ValueError, match="would both be written as study-a; rename a folder"):
+        predict_folder([study, tmp_path / "x" / "study"], tmp_path / "out", config)
+    write(study / "c2.parquet", 9).rename(study / "b.parquet")
+    with pytest.raises(ValueError, match="would both be written as study-b"):
+        predict_folder([study], tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["npy", "parquet"])
+def test_embeddings_in_both_forms(study, tmp_path, config, form):
+    asked = PredictConfig(model=config.model, precision="fp32", form=form)
+    outcome = embed_folder([study / "a.parquet"], tmp_path / "out", asked)
+    assert outcome == [(str(tmp_path / "out" / "a"), None)]
+    expected = load(config.model, precision="fp32").embed(read(study / "a.parquet"))
+    place = tmp_path / "out" / "a" / f"embedding.{form}"
+    if form == "npy":
+        found = np.load(place)
+    else:
+        table = pl.read_parquet(place)
+        assert table.columns == [f"e{i}" for i in range(12)]
+        assert set(table.dtypes) == {pl.Float32}
+        found = table.to_numpy()
+    np.testing.assert_array_equal(found, expected)
+    info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
+    assert (info["seconds"], info["width"]) == (24, 12)
+
+
+def test_what_cannot_be_done_is_said_first(study, tmp_path, config):
+    with pytest.raises(ConfigError, match="wanted model=MODEL, a folder that `selfpab finetune`"):
+        predict_folder([study], tmp_path / "out", PredictConfig())
+    with pytest.raises(ConfigError, match="form must be parquet or npy, got 'csv'"):
+        embed_folder([study], tmp_path / "out", PredictConfig(model=config.model, form="csv"))
+    with pytest.raises(FileNotFoundError, match=r"no .*nobody"):
+        predict_folder([tmp_path / "nobody"], tmp_path / "out", config)
+
+
+def test_a_table_is_whole_or_not_there(study, tmp_path, config, monkeypatch):
+    """A kill while writing leaves the old file, and no info.json of a new one."""
+    predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    before = (tmp_path / "out" / "a" / "seconds.parquet").read_bytes()
+
+    def half(self, path, *_, **__):
+        path.write_bytes(b"PAR1")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
+    with pytest.raises(KeyboardInterrupt):
+        predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    assert (tmp_path / "out" / "a" / "seconds.parquet").read_bytes() == before
+
+
+def test_a_failure_in_prediction_is_reported_like_one_in_reading(study, tmp_path, config, monkeypatch):
+    def fail(self, recording):
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(Model, "predict", fail)
+    outcome = predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    assert outcome == [(str(study / "a.parquet"), "no such luck")]
+    assert not list((tmp_path / "out" / "a").iterdir())
+
+
+def test_few_of_many_gaps_are_listed_and_all_are_counted(study, tmp_path, config, monkeypatch):
+    monkeypatch.setattr(module, "GAPS_LISTED", 2)
+    many = tuple((i * 60, i * 60 + 60, i * 5.0) for i in range(5))
+    write(study / "d.parquet", 3, many)
+    predict_folder([study / "d.parquet"], tmp_path / "out", config)
+    info = json.loads((tmp_path / "out" / "d" / "info.json").read_text())
+    assert (len(info["gaps"]), info["gaps_in_all"]) == (2, 4)

@@ -1,0 +1,287 @@
+"""The command line: what it takes, what it says, how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+
+from selfpab import __version__, cli
+from selfpab.evaluation.results import read_results
+from selfpab.inference.model import load
+
+COMMANDS = ["demo", "simulate", "ingest", "pretrain", "evaluate", "finetune", "predict", "embed", "import-checkpoint"]
+QUICK = ["preset=tiny", "precision=fp32"]
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    """Run a command: (exit code, standard output, standard error)."""
+    monkeypatch.delenv("SELFPAB_TRACEBACK", raising=False)
+
+    def run(*words):
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(word) for word in words])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err + said.out
+        return end.value.code, said.out, said.err
+
+    return run
+
+
+def process(*words, **environment):
+    """The same in a fresh interpreter; only commands that need no torch, whose import takes seconds."""
+    return subprocess.run(
+        (sys.executable, "-m", "selfpab", *map(str, words)),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """Simulate, ingest and pre-train, once for all tests of this file."""
+    folder = tmp_path_factory.mktemp("story")
+    codes = []
+    for words in (
+        ["simulate", folder / "people", "people=3", "hours=0.1", "scenario=protocol"],
+        ["ingest", folder / "people", folder / "corpus"],
+        ["pretrain", folder / "corpus", folder / "run", *QUICK, "steps=2", "batch=2"],
+    ):
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(word) for word in words])
+        codes.append(end.value.code)
+    assert codes == [0, 0, 0]
+    return folder
+
+
+def test_from_people_to_an_encoder(story):
+    assert sorted(path.name for path in (story / "people").glob("*.parquet")) == [f"P00{i}.parquet" for i in (1, 2, 3)]
+    assert (story / "corpus" / "index.parquet").is_file()
+    assert load(story / "run" / "model").config["trained"]["steps"] == 2
+    assert load(story / "run" / "model").config["encoder"]["d_model"] == 48
+    assert "steps: 2" in (story / "run" / "config.yaml").read_text()
+
+
+def test_ingest_says_what_there_is_and_what_failed(call, story, tmp_path):
+    code, out, err = call("ingest", story / "people", tmp_path / "corpus")
+    assert code == 0
+    assert out.endswith("corpus: 3 recordings of 3 people, 0.3 h\n")
+    bad = tmp_path / "more" / "bad.csv"
+    bad.parent.mkdir()
+    bad.write_text("hello\n")
+    code, out, err = call("ingest", story / "people" / "P001.parquet", bad, tmp_path / "corpus")
+    assert code == 1
+    assert "3 recordings" in out
+    assert f"failed: {bad}: " in err
+
+
+def test_from_an_encoder_to_scores_and_predictions(call, story, tmp_path):
+    upstream = f"upstream={story / 'run' / 'model'}"
+    quick = [*QUICK, upstream, "finetune.steps=5", "finetune.batch=2"]
+    code, out, _ = call("evaluate", "selfpab,spectr-mlp", story / "people", tmp_path / "scores", *quick)
+    assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["selfpab", "spectr-mlp"]
+    assert "% (3 people)" in out
+    results = read_results(tmp_path / "scores" / "selfpab" / "results.json")
+    assert results["config"]["steps"] == 5
+    assert results["config"]["hidden"] == 128  # of the preset
+
+    code, out, _ = call("finetune", story / "people", tmp_path / "model", *quick)
+    assert (code, out) == (0, f"wrote {tmp_path / 'model'}\n")
+
+    model = f"model={tmp_path / 'model'}"
+    code, out, _ = call("predict", story / "people", tmp_path / "predicted", model)
+    assert (code, len(out.splitlines())) == (0, 3)
+    assert len(pl.read_parquet(tmp_path / "predicted" / "P002" / "seconds.parquet")) == 360
+
+    words = (story / "people" / "P001.parquet", tmp_path / "vectors", "form=npy")
+    for chosen in (model, f"model={story / 'run' / 'model'}"):
+        assert call("embed", *words, chosen)[0] == 0
+        assert np.load(tmp_path / "vectors" / "P001" / "embedding.npy").shape == (360, 48)
+
+
+def test_a_recording_that_fails_is_said_and_the_others_are_done(call, story, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("hello\n")
+    words = (story / "people" / "P001.parquet", bad, tmp_path / "out", f"model={story / 'run' / 'model'}")
+    code, out, err = call("embed", *words)
+    assert (code, out) == (1, f"wrote {tmp_path / 'out' / 'P001'}\n")
+    assert f"failed: {bad}: " in err
+    code, out, err = call("predict", *words)
+    assert (code, out) == (1, "")
+    assert "make a classifier of it: selfpab finetune DATASET MODEL" in err
+
+
+def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
+    for name, value in (("mean", 1.0), ("std", 2.0)):
+        np.savetxt(tmp_path / f"{name}.csv", np.full(156, value))
+    ours = tmp_path / "model"
+    code, out, _ = call("import-checkpoint", golden / "g2_small_upstream.ckpt", ours, f"normalisation={tmp_path}")
+    assert (code, out) == (0, f"wrote {ours}\n")
+    assert load(ours).upstream.normalisation.std.tolist() == [2.0] * 156
+    for settings in ([], [f"normalisation={tmp_path}", "steps=3"]):
+        code, _, err = call("import-checkpoint", golden / "g2_small_upstream.ckpt", ours, *settings)
+        assert code == 2
+        assert "wanted normalisation=DIR (the folder with mean.csv and std.csv)" in err
+    code, _, err = call("import-checkpoint", tmp_path / "no.ckpt", ours, f"normalisation={tmp_path}")
+    assert (code, err) == (1, f"selfpab: no checkpoint {tmp_path / 'no.ckpt'}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["pretrain", "c", "r", "stepz=3"], "no setting 'stepz'; did you mean 'steps'?"),
+        (["pretrain", "c", "r", "masking.time_widht=3"], "did you mean 'masking.time_width'?"),
+        (["pretrain", "c", "r", "steps=many"], "steps must be int, got 'many'"),
+        (["pretrain", "c", "r", "preset=smal"], "no preset 'smal'; did you mean 'small'?"),
+        (["pretrain", "c"], "wanted CORPUS RUN and then key=value settings, got c"),
+        (["pretrain", "c", "r", "x"], "wanted CORPUS RUN and then key=value settings, got c r x"),
+        (["ingest", "c", "windows=3"], "wanted SOURCE... CORPUS and then"),
+        (["evaluate", "selfpab", "d"], "wanted METHOD[,METHOD] DATASET RUN and then"),
+        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are selfpab, spectr-mlp, random-encoder"),
+        (["evaluate", "selfpab", "d", "r"], "selfpab needs upstream=MODEL"),
+        (["predict", "s", "o"], "wanted model=MODEL, a folder"),
+        (["embed", "s", "o", "model=m", "form=csv"], "form must be parquet or npy, got 'csv'"),
+        (["predict", "s", "o", "precision=fp16"], "precision must be auto | fp32 | bf16, got 'fp16'"),
+        (["simulate", "o", "peple=3"], "did you mean 'people'?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_call_ends_with_2_and_says_what_was_wanted(call, words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("selfpab: ")
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["pretrain", "nowhere", "r"], "nowhere is no corpus (it has no index.parquet); make one: selfpab ingest"),
+        (["ingest", "nowhere", "c"], "no nowhere"),
+        (["embed", "nowhere", "o", "model=none"], "none is no model folder"),
+        (["evaluate", "spectr-mlp", "nowhere", "r"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_failure_ends_with_1_and_one_sentence(call, words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(*words)
+    assert code == 1
+    assert err.startswith("selfpab: ")
+    assert message in err
+
+
+def test_a_run_with_other_settings_is_refused(call, story):
+    code, _, err = call("pretrain", story / "corpus", story / "run", *QUICK, "steps=3", "batch=2")
+    assert code == 1
+    assert "steps: 2 there, 3 now" in err
+
+
+def test_more_hours_than_there_are_say_how_much_there_is(call, story, tmp_path):
+    code, _, err = call("pretrain", story / "corpus", tmp_path / "r", *QUICK, "hours=100")
+    assert code == 1
+    assert "for training" in err
+
+
+def test_a_run_of_many_days_is_not_begun_unasked(call, story, tmp_path, monkeypatch):
+    monkeypatch.setattr("selfpab.upstream.pretraining.LONGEST_S", 1e-9)
+    words = ("pretrain", story / "corpus", tmp_path / "r", *QUICK, "steps=6", "batch=1")
+    code, _, err = call(*words)
+    assert code == 2
+    assert "preset=small" in err
+    assert call(*words, "long=yes")[0] == 0
+
+
+def test_an_interrupt_says_how_to_go_on(call, monkeypatch, story, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("selfpab.upstream.corpus.ingest", interrupted)
+    code, _, err = call("ingest", story / "people", tmp_path / "c")
+    assert (code, err) == (130, "selfpab: stopped; the same command goes on from here\n")
+
+
+def test_the_preset_comes_before_the_settings_wherever_it_stands():
+    from selfpab.upstream import PretrainConfig
+
+    for words in (["steps=7", "preset=tiny"], ["preset=tiny", "steps=7"]):
+        found = cli._config(PretrainConfig, "pretrain", words)
+        assert (found.steps, found.encoder.d_model) == (7, 48)
+
+
+def test_names_may_hold_an_equals_sign_and_settings_stand_anywhere():
+    found = cli._split(["steps=3", "./a=b", "masking.time_width=5", "B=c"], "CORPUS", "RUN")
+    assert found == (["./a=b", "B=c"], ["steps=3", "masking.time_width=5"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(call, command):
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    kind = cli.SETTINGS.get(command)
+    assert ("Settings, as key=value" in out) is (kind is not None)
+    if kind:
+        assert "authors, paper, small, tiny" in out
+
+
+def test_the_help_lists_every_command_and_every_command_is_tested_here(call):
+    code, out, _ = call("--help")
+    assert code == 0
+    assert all(f"\n  {command} " in out for command in COMMANDS)
+    names = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
+    assert names == {*COMMANDS, "version"}
+    assert set(cli.SETTINGS) == set(COMMANDS) - {"import-checkpoint"}
+    assert issubclass(cli.Command, typer.core.TyperCommand)
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        ("pretrain", ["steps=937500", "masking.time_width=3", "encoder.d_model=1500", "hours=None", "long=False"]),
+        ("evaluate", ["finetune.hidden=1028", "upstream=None", "seed=0"]),
+        ("ingest", ["windows=None", "rate_hz=None"]),
+        ("predict", ["model=", "precision=auto"]),
+        ("simulate", ["people=4", "hours=1.0"]),
+    ],
+)
+def test_the_help_of_a_command_lists_its_settings_with_their_defaults(call, command, settings):
+    words = call(command, "--help")[1].split()
+    assert set(settings) <= set(words)
+
+
+def test_as_processes():
+    assert (process("version").returncode, process("version").stdout) == (0, f"{__version__}\n")
+    wrong = process("simulate", "o", "peple=3")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "selfpab: no setting 'peple'; did you mean 'people'?\n"
+    failed = process("simulate", "o", "people=0")
+    assert failed.returncode == 1
+    assert failed.stderr == "selfpab: people, hours and rate_hz must be positive, got 0, 1.0 and 50.0\n"
+    shown = process("simulate", "o", "people=0", SELFPAB_TRACEBACK="1")
+    assert shown.returncode == 1
+    assert "Traceback" in shown.stderr
+
+
+def test_a_help_needs_no_torch():
+    code = "import sys, selfpab.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run((sys.executable, "-c", code), capture_output=True, check=False).returncode == 0
+
+
+def test_settings_of_a_run_can_be_its_preset(call, story, tmp_path):
+    again = ("pretrain", story / "corpus", tmp_path / "again", f"preset={story / 'run' / 'config.yaml'}")
+    assert call(*again)[0] == 0
+    shas = [
+        json.loads((r / "model" / "config.json").read_text())["encoder_sha256"]
+        for r in (story / "run", tmp_path / "again")
+    ]
+    assert shas[0] == shas[1]

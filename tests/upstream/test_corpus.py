@@ -1,0 +1,230 @@
+"""Files to a corpus: each once, none lost unseen, moments of what was kept."""
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+import torch
+
+from selfpab.data.parquet import write_parquet
+from selfpab.data.store import open_corpus
+from selfpab.features.normalisation import Normalisation
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.recording import Recording, Segment
+from selfpab.upstream import corpus as module
+from selfpab.upstream.corpus import IngestConfig, ingest, recordings_in, sample_windows
+
+WINDOW = 15_000
+
+
+def person(name, samples=3000, seed=0, segments=(), labels=False):
+    chance = np.random.default_rng(seed)
+    values = chance.normal(0, 0.5, (samples, 6)).astype(np.float32)
+    codes = np.full(samples, 7, np.int16) if labels else None
+    return Recording(name, datetime(2020, 1, 1), 50.0, values, codes, tuple(Segment(*s) for s in segments))
+
+
+def write_csv(recording, path):
+    stamps = np.datetime64("2020-01-01T00:00:00.000") + np.arange(len(recording)) * np.timedelta64(20, "ms")
+    rows = (f"{t},{','.join(f'{v:.6f}' for v in row)}" for t, row in zip(stamps, recording.samples, strict=True))
+    path.write_text("\n".join(["timestamp,back_x,back_y,back_z,thigh_x,thigh_y,thigh_z", *rows]) + "\n")
+
+
+def write_hour(folder, hour, samples, seed):
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / f"2018-03-05_{hour:02d}.npz", person("x", samples, seed).samples)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A csv, a parquet, a HUNT4 person and a broken file."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    write_csv(person("a", seed=1), folder / "a.csv")
+    write_parquet(person("b", 2500, seed=2, labels=True), folder / "b.parquet")
+    write_hour(folder / "hunt", 10, 2000, 3)
+    write_hour(folder / "hunt", 12, 1000, 4)
+    (folder / "c.csv").write_text("timestamp,back_x\nnonsense\n")
+    return folder
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    seen = []
+    real = module.read
+    monkeypatch.setattr(module, "read", lambda path, **settings: (seen.append(path.name), real(path, **settings))[1])
+    return seen
+
+
+def slow_moments(pieces):
+    """torch.stft frame by frame, every piece without its neighbours."""
+    frames = []
+    for piece in pieces:
+        made = torch.stft(
+            torch.from_numpy(np.ascontiguousarray(piece.T)).double(),
+            50,
+            25,
+            window=torch.hann_window(50, dtype=torch.float64),
+            center=False,
+            return_complex=True,
+        )
+        frames.append(made.abs().permute(2, 0, 1).flatten(1).numpy())
+    every = np.concatenate(frames)
+    return every.mean(0), every.std(0)
+
+
+def test_every_form_is_stored_and_a_broken_file_stops_nothing(mixed, tmp_path):
+    corpus, failed = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert [path.name for path, _ in failed] == ["c.csv"]
+    assert "c.csv" in failed[0][1]
+    assert corpus.people == ("study/a", "study/b", "study/hunt")
+    assert [entry.file for entry in corpus.entries] == ["study-a", "study-b", "study-hunt"]
+    assert [entry.samples for entry in corpus.entries] == [3000, 2500, 3000]
+    assert [entry.labelled for entry in corpus.entries] == [False, True, False]
+    assert len(corpus.entries[2].segments) == 2
+    for place, seed in ((0, 1), (1, 2)):
+        back = corpus.recording(place).acceleration_g
+        np.testing.assert_allclose(back, person("x", len(back), seed).samples, atol=0.5 / 4096 + 1e-6)
+    assert len(open_corpus(tmp_path / "corpus")) == 3
+
+
+def test_normalisation_is_the_moments_of_all_frames(mixed, tmp_path):
+    ingest([mixed], tmp_path / "corpus", quiet=True)
+    found = Normalisation.load(tmp_path / "corpus" / "normalisation.json")
+    pieces = [person("x", n, seed).samples for n, seed in ((3000, 1), (2500, 2), (2000, 3), (1000, 4))]
+    mean, std = slow_moments(pieces)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(found.std, std, rtol=1e-4)
+
+
+def test_what_is_stored_is_not_read_again(mixed, tmp_path, reads):
+    first, _ = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert sorted(reads) == ["a.csv", "b.parquet", "c.csv", "hunt"]
+    reads.clear()
+    again, failed = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert reads == ["c.csv"]
+    assert len(failed) == 1
+    assert again.checksum == first.checksum
+
+
+def test_a_changed_file_or_setting_is_read_again(mixed, tmp_path, reads):
+    first, _ = ingest([mixed], tmp_path / "corpus", quiet=True)
+    reads.clear()
+    write_csv(person("a", 3100, seed=9), mixed / "a.csv")
+    (mixed / "c.csv").unlink()
+    changed, _ = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert reads == ["a.csv"]
+    assert changed.entries[0].samples == 3100
+    assert changed.checksum != first.checksum
+    reads.clear()
+    ingest([mixed], tmp_path / "corpus", IngestConfig(rate_hz=50.0), quiet=True)
+    assert sorted(reads) == ["a.csv", "b.parquet", "hunt"]
+    reads.clear()
+    write_hour(mixed / "hunt", 12, 900, 5)
+    ingest([mixed], tmp_path / "corpus", IngestConfig(rate_hz=50.0), quiet=True)
+    assert reads == ["hunt"]
+
+
+def test_a_kill_between_recordings_goes_on(mixed, tmp_path, reads, monkeypatch):
+    real = module.add_recording
+    stored = []
+
+    def killed_at_the_second(*arguments, **settings):
+        if stored:
+            raise KeyboardInterrupt
+        stored.append(real(*arguments, **settings))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "add_recording", killed_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            ingest([mixed], tmp_path / "corpus", quiet=True)
+    first = reads[0]
+    reads.clear()
+    corpus, _ = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert first not in reads
+    assert len(corpus) == 3
+
+
+def test_a_second_source_joins_and_a_name_used_twice_stays_two_people(mixed, tmp_path):
+    ingest([mixed], tmp_path / "corpus", quiet=True)
+    (tmp_path / "other").mkdir()
+    write_parquet(person("a", 2200, seed=7), tmp_path / "other" / "a.parquet")
+    corpus, failed = ingest([tmp_path / "other"], tmp_path / "corpus", quiet=True)
+    assert failed == []
+    assert corpus.people == ("other/a", "study/a", "study/b", "study/hunt")
+    assert corpus.entries[0].samples == 2200
+    found = Normalisation.load(tmp_path / "corpus" / "normalisation.json")
+    pieces = [person("x", n, s).samples for n, s in ((3000, 1), (2500, 2), (2000, 3), (1000, 4), (2200, 7))]
+    np.testing.assert_allclose(found.mean, slow_moments(pieces)[0], rtol=1e-4)
+
+
+def test_two_files_that_would_have_one_name_are_refused(mixed, tmp_path):
+    other = tmp_path / "elsewhere" / "study"
+    other.mkdir(parents=True)
+    write_parquet(person("a", seed=7), other / "a.parquet")
+    with pytest.raises(ValueError, match=r"a.csv and .*a.parquet would both be written as study-a; rename a folder"):
+        ingest([mixed, other], tmp_path / "corpus", quiet=True)
+
+
+def test_one_file_and_one_persons_folder_can_be_named(mixed, tmp_path):
+    corpus, _ = ingest([mixed / "b.parquet", mixed / "hunt"], tmp_path / "corpus", quiet=True)
+    assert corpus.people == ("study/b", "study/hunt")
+
+
+def test_nothing_to_read_is_an_error(mixed, tmp_path):
+    with pytest.raises(ValueError, match=r"none of 1 recordings could be read; the first: .*c.csv"):
+        ingest([mixed / "c.csv"], tmp_path / "corpus", quiet=True)
+    with pytest.raises(FileNotFoundError, match=r"no .*nowhere"):
+        ingest([tmp_path / "nowhere"], tmp_path / "corpus", quiet=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"holds no recordings: wanted .csv, .parquet, .npz"):
+        recordings_in(tmp_path / "empty")
+
+
+@pytest.fixture
+def long(tmp_path):
+    (tmp_path / "long").mkdir()
+    recording = person(
+        "p", 7 * WINDOW + 900, 5, ((0, 4 * WINDOW + 500, 0.0), (4 * WINDOW + 500, 7 * WINDOW + 900, 1300.0))
+    )
+    write_parquet(recording, tmp_path / "long" / "p.parquet")
+    return recording
+
+
+def test_windows_keeps_a_seeded_sample_of_five_minutes(long, tmp_path):
+    found = [
+        ingest([tmp_path / "long"], tmp_path / f"c{number}", IngestConfig(windows=3, seed=seed), quiet=True)[0]
+        for number, seed in enumerate((0, 0, 1, 2))
+    ]
+    kept = [corpus.entries[0].source["windows"] for corpus in found]
+    assert kept[0] == kept[1]
+    assert len({tuple(places) for places in kept}) > 1
+    entry = found[0].entries[0]
+    assert entry.samples == 3 * WINDOW
+    assert [s.part for s in entry.segments] == [0, 1, 2]
+    assert [len(s) for s in entry.segments] == [WINDOW] * 3
+    possible = [*range(0, 4 * WINDOW, WINDOW), *range(4 * WINDOW + 500, 7 * WINDOW + 500, WINDOW)]
+    assert kept[0] == sorted(kept[0])
+    assert set(kept[0]) <= set(possible)
+    back = found[0].recording(0)
+    assert len(back.runs()) == 3
+    for segment, first in zip(entry.segments, kept[0], strict=True):
+        piece = back.piece(segment.first, segment.stop)
+        np.testing.assert_allclose(piece, long.samples[first : first + WINDOW], atol=0.5 / 4096 + 1e-6)
+        assert segment.start_s == pytest.approx(long.sample_times_s()[first])
+
+
+def test_the_normalisation_is_that_of_what_was_kept(long, tmp_path):
+    corpus, _ = ingest([tmp_path / "long"], tmp_path / "c", IngestConfig(windows=2), quiet=True)
+    places = corpus.entries[0].source["windows"]
+    mean, std = slow_moments([long.samples[first : first + WINDOW] for first in places])
+    found = Normalisation.load(tmp_path / "c" / "normalisation.json")
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(found.std, std, rtol=1e-4)
+
+
+def test_fewer_windows_than_asked_for_are_all_kept_and_none_is_an_error(long):
+    shape = SpectrogramConfig()
+    assert len(sample_windows(long, 100, shape, 0)) == 7 * WINDOW
+    with pytest.raises(ValueError, match="p has no stretch of five minutes without a gap; leave windows= out"):
+        sample_windows(person("p"), 3, shape, 0)

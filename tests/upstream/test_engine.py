@@ -1,0 +1,83 @@
+"""Where and how exactly a loop runs."""
+
+import pytest
+import torch
+
+from selfpab.upstream import engine
+from selfpab.upstream.engine import autocast, make_fabric, resolved_precision, seed_torch
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """A processor that can, or cannot, compute in bf16; no GPU."""
+
+    def pretend(bf16=False, amx=False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16, raising=False)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("bf16", "amx", "expected"),
+    [(False, False, "fp32"), (True, False, "bf16"), (False, True, "bf16")],
+)
+def test_auto_is_what_the_processor_computes_in(processor, bf16, amx, expected):
+    processor(bf16, amx)
+    assert resolved_precision("auto") == expected
+    assert resolved_precision("auto", CPU) == expected
+
+
+def test_a_torch_that_cannot_tell_means_fp32(processor, monkeypatch):
+    processor()
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name)
+    assert resolved_precision("auto") == "fp32"
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_on_a_gpu(processor, monkeypatch, supported, expected):
+    processor(bf16=not supported)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert resolved_precision("auto") == expected
+    assert resolved_precision("auto", torch.device("cuda")) == expected
+    assert resolved_precision("auto", CPU) != expected  # the device decides, where it is known
+
+
+@pytest.mark.parametrize("asked", ["fp32", "bf16"])
+def test_what_is_asked_for_is_done(processor, asked):
+    processor(bf16=True)
+    assert resolved_precision(asked) == asked
+    with autocast(asked, CPU):
+        made = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert made.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[asked]
+
+
+@pytest.mark.parametrize(("asked", "kind"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_fabric_computes_in_it_and_keeps_the_weights_in_fp32(asked, kind):
+    fabric = make_fabric(asked)
+    assert fabric.world_size == 1
+    model = fabric.setup_module(torch.nn.Linear(3, 2))
+    seen = []
+    model.module.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+    model(torch.ones(1, 3))
+    assert seen == [kind]
+    assert model.weight.dtype == torch.float32
+
+
+def test_freed_memory_is_kept(monkeypatch):
+    asked = []
+    monkeypatch.setattr(engine, "keep_freed_memory", lambda: asked.append(True))
+    make_fabric("fp32")
+    assert asked == [True]
+
+
+def test_a_seed_repeats():
+    seed_torch(2**62)
+    first = torch.rand(3)
+    seed_torch(2**62)
+    torch.testing.assert_close(torch.rand(3), first, rtol=0, atol=0)
