@@ -11,7 +11,8 @@ def fresh(code: str) -> float:
 
 
 if __name__ == "__main__":
-    nothing, ours, recording, torch = (fresh(c) for c in ("pass", "import selfpab", "import selfpab; selfpab.Recording", "import torch"))  # fmt: skip
+    codes = ("pass", "import selfpab", "import selfpab; selfpab.Recording", "import torch")
+    nothing, ours, recording, torch = map(fresh, codes)
     report(
         "import",
         [

@@ -16,6 +16,7 @@ RUNS = (
     ["bench_pretrain.py", "small", "--no-allocator"],
     ["bench_pretrain.py", "paper"],
     ["bench_predict.py"],
+    ["bench_scale.py"],
 )
 
 if __name__ == "__main__":
@@ -34,7 +35,8 @@ if __name__ == "__main__":
         blocks.append(
             "\n".join([f"**{found['benchmark']}** (`{' '.join(run)}`)", "", "| what | median |", "|---|---|", *rows])
         )
-    about = f"{found['machine']}, {found['cpus']} cores, {found['threads']} threads; Python {found['python']}, torch {found['torch']}"
+    versions = f"Python {found['python']}, torch {found['torch']}"
+    about = f"{found['machine']}, {found['cpus']} cores, {found['threads']} threads; {versions}"
     heading = f"## {datetime.date.today().isoformat()}\n\n{about}\n"
     with open(HERE / "RESULTS.md", "a") as file:
         file.write("\n" + heading + "\n" + "\n\n".join(blocks) + "\n")

@@ -92,7 +92,9 @@ def describe(kind: type, prefix: str = "") -> list[tuple[str, str, str]]:
         if dataclasses.is_dataclass(hint := hints[field.name]):
             rows += describe(typing.cast(type, hint), f"{prefix}{field.name}.")
         else:
-            rows.append((prefix + field.name, str(field.default), getattr(hint, "__name__", str(hint))))
+            choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+            name = " or ".join(map(str, choices)) or getattr(hint, "__name__", str(hint))
+            rows.append((prefix + field.name, str(field.default), name))
     return rows
 
 

@@ -131,7 +131,7 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
             upstream=upstream,
             config=asdict(config.finetune),
             environment=environment(),
-            **({} if name == "spectr-mlp" else {"layer_weights": weights.mean()}),
+            **({} if name == "spectr-mlp" or set(weights.by_subject) != set(folds) else {"layer_weights": weights.mean()}),
         )
         write_results(folder / "results.json", results)
         score = results["macro_f1"]
@@ -192,6 +192,7 @@ def _what_counts(config: EvaluateConfig) -> dict[str, Any]:
     if folder:
         found = open_model(folder).upstream
         counted["normalisation"] = [float(np.abs(found.normalisation.mean).sum()), float(found.normalisation.std.sum())]
+        counted["shape"] = asdict(found.spectrogram) | {"heads": found.encoder_config.heads}
     return counted
 
 

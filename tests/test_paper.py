@@ -169,7 +169,7 @@ CHANGES = {
         "pretrain.log_every": 10,
         "pretrain.save_every": 100,
         "pretrain.validation_windows": 32,
-        "evaluate.finetune.steps": 150,
+        "evaluate.finetune.steps": 300,
         "evaluate.finetune.batch": 8,
         "evaluate.finetune.hidden": 128,
         "evaluate.finetune.rate": 3e-3,

@@ -117,6 +117,7 @@ def add_recording(recording: Recording, folder: Path, name: str, *, checksum: st
     recordings = folder / "recordings"
     recordings.mkdir(parents=True, exist_ok=True)
     counts_per_g = _counts_per_g(recording, name)
+    (recordings / f"{name}.json").unlink(missing_ok=True)  # an old row must never describe new samples
     temporary = recordings / f".{name}.npy.part"
     target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=(len(recording), len(CHANNELS)))
     for first, piece in recording.blocks(BLOCK_S):

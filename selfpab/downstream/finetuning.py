@@ -47,6 +47,8 @@ def train_head(
         raise ValueError(
             "no training windows: every recording is shorter than a second after the first fifth is left out"
         )
+    if config.steps < 1 or config.batch < 1:
+        raise ValueError(f"steps and batch must be at least 1, got {config.steps} and {config.batch}")
     optimizer = torch.optim.Adam(head.parameters(), lr=config.rate, betas=(config.beta1, config.beta2))
     losses = []
     head.train()

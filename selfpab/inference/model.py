@@ -12,7 +12,6 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.downstream.classifier import sample_probabilities
-from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.downstream.head import Head
 from selfpab.downstream.states import Extractor
 from selfpab.evaluation.clock import clock_seconds, per_second
@@ -119,7 +118,7 @@ def load(path: str | Path, *, precision: Precision = "auto") -> Model:
         if found.activities is None:
             raise ValueError(f"{path} has a head but no classes.json; a fine-tuned model needs both")
         shape = found.upstream.encoder_config
-        hidden = FinetuneConfig(**found.config["downstream"]["finetune"]).hidden
+        hidden = found.head["hidden.bias"].shape[0] if "hidden.bias" in found.head else 1
         head = Head(shape.layers, shape.d_model, hidden, len(found.activities))
         load_strictly(head, found.head, f"the head in {path}")
         head.eval()

@@ -30,7 +30,7 @@ from selfpab.upstream.run import metrics
 @dataclass(frozen=True)
 class DemoConfig:
     people: int = 6
-    hours: float = 0.75  # per person
+    hours: float = 1.0  # per person
     day_hours: float = 12.0  # of the person whose day is predicted, whom no model has seen
     seed: int = 0
 

@@ -31,8 +31,8 @@ def draw_losses(metrics: Sequence[Mapping[str, float]], rivals: Mapping[str, flo
     for (name, loss), style in zip(rivals.items(), ("--", "-.", ":"), strict=False):
         axes.axhline(loss, linestyle=style, color="#444444", linewidth=1, label=f"{name} ({loss:.3f})")
     axes.set(xlabel="step", ylabel="masked L1, normalised magnitudes")
-    axes.set_ylim(0, 1.1 * max([*rivals.values(), *(loss for _, loss in held_out), training[0][1]]))
-    axes.legend(frameon=False, fontsize=8)
+    axes.set_ylim(0, 1.35 * max([*rivals.values(), *(loss for _, loss in held_out), training[0][1]]))
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
     figure.savefig(path, dpi=110)
     return path
 
@@ -51,7 +51,7 @@ def draw_reconstructions(examples: Sequence[Example], path: Path) -> Path:
         pictures = (example.clean, example.altered, example.rebuilt, example.mask)
         for axes, values, title in zip(line, pictures, titles, strict=True):
             scale = {"vmin": 0, "vmax": 1, "cmap": "Greys"} if values is example.mask else {"vmin": low, "vmax": high}
-            extent = (0, FRAMES / 2, -0.5, 25.5)
+            extent = (0, min(FRAMES, len(values)) / 2, -0.5, 25.5)
             axes.imshow(values[:FRAMES, channel].T, origin="lower", aspect="auto", extent=extent, **scale)
             if number == rows[0][0] and channel == rows[0][1]:
                 axes.set_title(title, fontsize=10)

@@ -146,3 +146,15 @@ def test_what_cannot_be_done_is_said(extractor):
     nothing = States([], np.empty((0, 11), np.int64), np.empty((0, 11), np.int64))
     with pytest.raises(ValueError, match="the recording is empty"):
         sample_probabilities(Head(1, 156, 4, 3), nothing, 0, extractor)
+
+
+def test_no_tail_is_trained_on(extractor):
+    """A frame that ends at a segment's last sample, off the hops, is for prediction only (DESIGN 5a)."""
+    longer, shorter = person("a", ((0, 2015, 0.0),), seed=1), person("a", ((0, 2000, 0.0),), seed=1)
+    longer.samples[:2000], longer.labels[:2000] = shorter.samples, shorter.labels
+    heads = []
+    for recording in (longer, shorter):
+        classifier = HeadClassifier(Shelf(extractor), THREE, replace(QUICK, steps=5), seed=0)
+        classifier.fit([recording])
+        heads.append(classifier.head.hidden.weight)
+    torch.testing.assert_close(*heads, rtol=0, atol=0)

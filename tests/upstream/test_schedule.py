@@ -1,5 +1,7 @@
 """Learning rates as functions of the step."""
 
+from itertools import pairwise
+
 import pytest
 
 from selfpab.upstream.schedule import exponential, warmup_then_linear
@@ -12,8 +14,8 @@ def test_the_peak_is_reached_at_seven_per_cent_and_the_end_at_the_final_rate():
     assert rates.index(max(rates)) == 69
     assert max(rates) == pytest.approx(1e-4, rel=1e-12)
     assert rates[-1] == pytest.approx(1e-6, rel=1e-9)
-    assert all(a < b for a, b in zip(rates[:69], rates[1:70], strict=True))
-    assert all(a > b for a, b in zip(rates[69:-1], rates[70:], strict=True))
+    assert all(a < b for a, b in pairwise(rates[:70]))
+    assert all(a > b for a, b in pairwise(rates[69:]))
 
 
 def test_only_the_release_begins_at_the_peak():

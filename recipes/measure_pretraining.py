@@ -1,0 +1,56 @@
+"""How well a pre-trained encoder rebuilds, beside three simple rivals: results.json, curve, pictures.
+
+    python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small
+"""
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from selfpab.allocator import keep_freed_memory
+from selfpab.config import load
+from selfpab.data.store import open_corpus
+from selfpab.provenance import environment
+from selfpab.upstream import PretrainConfig, open_model
+from selfpab.upstream.pictures import draw_losses, draw_reconstructions
+from selfpab.upstream.pretraining import training_data
+from selfpab.upstream.reconstruction import reconstruction_losses
+from selfpab.upstream.run import metrics
+
+if __name__ == "__main__":
+    corpus_folder, run, out = map(Path, sys.argv[1:])
+    keep_freed_memory()
+    out.mkdir(parents=True, exist_ok=True)
+    corpus = open_corpus(corpus_folder)
+    config = load(PretrainConfig, preset=run / "config.yaml", section="pretrain")
+    upstream = open_model(run / "model").upstream
+    _, validation, _ = training_data(corpus, config)
+    assert validation is not None
+    losses, _ = reconstruction_losses(upstream, validation, config.masking, count=len(validation))
+    by_person = {}
+    for person in upstream.trained["held_out"]:
+        own = type(validation)(corpus, people=[person], **asdict(config.spectrogram), seed=config.seed)
+        found, examples = reconstruction_losses(upstream, own, config.masking, count=len(own), examples=2)
+        by_person[person] = {"windows": len(own), "masked_l1": found}
+        draw_reconstructions(examples, out / f"reconstructions-{person.replace('/', '-')}.png")
+    rivals = {name: parts["all"] for name, parts in losses.items() if name != "encoder"}
+    draw_losses(metrics(run), rivals, out / "loss.png")
+    shutil.copy(run / "config.yaml", out / "config.yaml")
+    shutil.copy(run / "metrics.jsonl", out / "metrics.jsonl")
+    before = json.loads((run / "environment.json").read_text())
+    about = {
+        "what": "masked L1 on the people held out, all their windows, one draw of masks",
+        "command": "python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small",
+        "pretraining": {key: before[key] for key in ("torch", "machine", "threads", "precision", "commit") if key in before},
+        "trained": dict(upstream.trained),
+        "encoder_sha256": upstream.sha256,
+        "windows": len(validation),
+        "masked_l1": losses,
+        "by_person": by_person,
+        "environment": {key: environment().get(key) for key in ("python", "torch", "machine", "commit", "clean")},
+    }
+    (out / "results.json").write_text(json.dumps(about, indent=1) + "\n")
+    for name, parts in losses.items():
+        print(f"{name:24s} all {parts['all']:.4f}  frames {parts['frames']:.4f}  bands {parts['bands']:.4f}")
