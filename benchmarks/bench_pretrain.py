@@ -1,6 +1,6 @@
-"""Seconds per training step and per forward pass: `small` at 16 windows, paper size at 4; attention two ways.
+"""Seconds per training step and forward pass: `small`, `small` with five-minute windows, paper size; attention two ways.
 
-python benchmarks/bench_pretrain.py [small|paper|attention]
+python benchmarks/bench_pretrain.py [attention|small|small-599|paper]
 """
 
 import sys
@@ -20,17 +20,24 @@ from selfpab.upstream.engine import autocast, resolved_precision
 from selfpab.upstream.masking import alter, draw, masked_l1
 
 CPU = torch.device("cpu")
+CASES = {  # preset, windows a step, settings
+    "small": ("small", 80, []),
+    "small-599": ("small", 16, ["spectrogram.window_frames=599"]),
+    "paper": ("paper", 4, []),
+}
 
 
-def encoder_rows(preset: str, batch: int, precision: str) -> list[tuple[str, float, str]]:
-    config = load(PretrainConfig, preset=preset, section="pretrain")
+def encoder_rows(case: str, precision: str) -> list[tuple[str, float, str]]:
+    preset, batch, settings = CASES[case]
+    config = load(PretrainConfig, preset=preset, section="pretrain", settings=settings)
+    frames = config.spectrogram.window_frames
     identity = Normalisation(np.zeros(156, np.float32), np.ones(156, np.float32))
     encoder = Upstream.fresh(config.encoder, config.spectrogram, identity).encoder
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
-    clean, valid = torch.randn(batch, 599, 6, 26), torch.ones(batch, 599, dtype=torch.bool)
+    clean, valid = torch.randn(batch, frames, 6, 26), torch.ones(batch, frames, dtype=torch.bool)
 
     def step() -> None:
-        altered, mask = alter(clean, valid, draw(batch, 599, 26, torch.Generator().manual_seed(1)), config.masking)
+        altered, mask = alter(clean, valid, draw(batch, frames, 26, torch.Generator().manual_seed(1)), config.masking)
         with autocast(precision, CPU):
             rebuilt = encoder(altered.flatten(2), valid)
         masked_l1(rebuilt, clean.flatten(2), mask.flatten(2)).backward()
@@ -45,7 +52,7 @@ def encoder_rows(preset: str, batch: int, precision: str) -> list[tuple[str, flo
     repeat = 7 if preset == "small" else 3
     training = median_s(step, repeat=repeat)
     encoder.eval()
-    name = f"{preset}, {batch} windows, {precision}"
+    name = f"{preset}, {batch} windows of {frames} frames, {precision}"
     return [
         (f"{name}: training step", training, "s"),
         (f"{name}: forward", median_s(forward, repeat=repeat), "s"),
@@ -76,13 +83,13 @@ def matrix_rate() -> float:
 
 if __name__ == "__main__":
     kept = "--no-allocator" not in sys.argv and keep_freed_memory()
-    parts = [part for part in sys.argv[1:] if not part.startswith("-")] or ["attention", "small", "paper"]
+    parts = [part for part in sys.argv[1:] if not part.startswith("-")] or ["attention", *CASES]
     rows = [("large matrix product", matrix_rate(), "GFLOP/s")]
     for part in parts:
         if part == "attention":
             rows += attention_rows()
         else:
             for precision in ("bf16", "fp32"):
-                rows += encoder_rows(part, 16 if part == "small" else 4, precision)
+                rows += encoder_rows(part, precision)
     rows.append(("peak memory of the process", peak_gb(), "GB"))
     report("pretrain" + ("" if kept else ", allocator untouched"), rows)

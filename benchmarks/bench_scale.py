@@ -82,7 +82,9 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             sparse_corpus(Path(folder) / "corpus", hours)
             command = [sys.executable, "-W", "ignore", __file__, str(Path(folder) / "corpus")]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+            found = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+            )
         rows += [
             (f"{hours:,} h ({found['windows']:,} windows): open, choose, first window", found["opened_s"], "s"),
             (f"{hours:,} h: anonymous memory, at most, {STEPS} steps of 16", found["anonymous_mb"], "MB"),
