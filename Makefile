@@ -1,22 +1,18 @@
 # The commands to know. Each sets up .venv where it is missing; nothing else is needed than Python 3.11+, gcc and make.
 PYTHON ?= python3
 BIN = .venv/bin
-OUT ?= demo
 
-.PHONY: demo test test-slow test-gpu check format bench clean
+.PHONY: demo test test-slow check format bench clean
 
 demo: .venv/done  ## simulate, pre-train, evaluate, predict, and show it (some minutes); ends with what to open
-	rm -rf $(OUT)
-	$(BIN)/selfpab demo $(OUT)
+	rm -rf demo
+	$(BIN)/selfpab demo demo
 
 test: .venv/done  ## the default tests, a few minutes
 	$(BIN)/python -m pytest -q
 
 test-slow: .venv/done  ## kills, torchrun and others that take minutes
 	$(BIN)/python -m pytest -q -m slow
-
-test-gpu: .venv/done
-	$(BIN)/python -m pytest -q -m gpu
 
 check: .venv/done  ## what must be clean before a commit
 	$(BIN)/ruff format --check .
@@ -36,4 +32,4 @@ bench: .venv/done  ## costs on this machine, appended to benchmarks/RESULTS.md; 
 	touch $@
 
 clean:
-	rm -rf .venv $(OUT)
+	rm -rf .venv demo

@@ -12,7 +12,8 @@ mkdir -p "$2" && cd "$2" # so that commands, and what results.json says of them,
 
 selfpab ingest "$SELFPAB_DATA/harth" "$SELFPAB_DATA/dsads" corpus
 selfpab pretrain corpus pretrain-small preset=small
-python "$home/recipes/measure_pretraining.py" corpus pretrain-small "$home/results/pretrain-small"
+selfpab ingest "$SELFPAB_DATA/har70plus" corpus-har70plus # only to measure: nothing of it is pre-trained on
+python "$home/recipes/measure_pretraining.py" corpus pretrain-small "$home/results/pretrain-small" corpus-har70plus
 
 selfpab evaluate selfpab,random-encoder,spectr-mlp har70plus har70plus-frozen preset=small upstream=pretrain-small/model
 for method in selfpab random-encoder spectr-mlp; do
@@ -20,5 +21,6 @@ for method in selfpab random-encoder spectr-mlp; do
   cp "har70plus-frozen/$method"/{results.json,config.yaml} "$home/results/har70plus-frozen/$method/"
 done
 
+# what `predict` looks like; person 501 is in this model's training set, so this is no score
 selfpab finetune har70plus model-har70plus preset=small upstream=pretrain-small/model
-selfpab predict "$SELFPAB_DATA/har70plus/sample_501_first60s.csv" predicted model=model-har70plus
+selfpab predict "$(ls "$SELFPAB_DATA"/har70plus/*501* | tail -n 1)" predicted model=model-har70plus

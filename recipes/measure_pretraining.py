@@ -1,6 +1,8 @@
 """How well a pre-trained encoder rebuilds, beside three simple rivals: results.json, curve, pictures.
 
-    python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small
+python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small [OTHER_CORPUS]
+
+OTHER_CORPUS: people of whom nothing was used for pre-training, not even for the normalisation.
 """
 
 import json
@@ -20,7 +22,7 @@ from selfpab.upstream.reconstruction import reconstruction_losses
 from selfpab.upstream.run import metrics
 
 if __name__ == "__main__":
-    corpus_folder, run, out = map(Path, sys.argv[1:])
+    corpus_folder, run, out, *others = map(Path, sys.argv[1:])
     keep_freed_memory()
     out.mkdir(parents=True, exist_ok=True)
     corpus = open_corpus(corpus_folder)
@@ -35,6 +37,12 @@ if __name__ == "__main__":
         found, examples = reconstruction_losses(upstream, own, config.masking, count=len(own), examples=2)
         by_person[person] = {"windows": len(own), "masked_l1": found}
         draw_reconstructions(examples, out / f"reconstructions-{person.replace('/', '-')}.png")
+    elsewhere = {}
+    for other in others:
+        everybody = type(validation)(open_corpus(other), **asdict(config.spectrogram), seed=config.seed)
+        found, examples = reconstruction_losses(upstream, everybody, config.masking, count=len(everybody), examples=2)
+        elsewhere[other.name] = {"windows": len(everybody), "masked_l1": found}
+        draw_reconstructions(examples, out / f"reconstructions-{other.name}.png")
     rivals = {name: parts["all"] for name, parts in losses.items() if name != "encoder"}
     draw_losses(metrics(run), rivals, out / "loss.png")
     shutil.copy(run / "config.yaml", out / "config.yaml")
@@ -42,15 +50,20 @@ if __name__ == "__main__":
     before = json.loads((run / "environment.json").read_text())
     about = {
         "what": "masked L1 on the people held out, all their windows, one draw of masks",
-        "command": "python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small",
-        "pretraining": {key: before[key] for key in ("torch", "machine", "threads", "precision", "commit") if key in before},
+        "command": "python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small [OTHER_CORPUS]",
+        "pretraining": {
+            key: before[key] for key in ("torch", "machine", "threads", "precision", "commit") if key in before
+        },
         "trained": dict(upstream.trained),
         "encoder_sha256": upstream.sha256,
         "windows": len(validation),
         "masked_l1": losses,
         "by_person": by_person,
+        "other_corpora": elsewhere,
         "environment": {key: environment().get(key) for key in ("python", "torch", "machine", "commit", "clean")},
     }
     (out / "results.json").write_text(json.dumps(about, indent=1) + "\n")
-    for name, parts in losses.items():
-        print(f"{name:24s} all {parts['all']:.4f}  frames {parts['frames']:.4f}  bands {parts['bands']:.4f}")
+    for where, found in [("held out", losses), *((name, other["masked_l1"]) for name, other in elsewhere.items())]:
+        print(where)
+        for name, parts in found.items():
+            print(f"  {name:24s} all {parts['all']:.4f}  frames {parts['frames']:.4f}  bands {parts['bands']:.4f}")

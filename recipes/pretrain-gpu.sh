@@ -21,26 +21,30 @@ mkdir -p "$work" "$out"
 [ -f "$work/corpus/index.parquet" ] || "$python" "$here/recipes/pack.py" unpack "$packed" "$work/corpus"
 
 run=$work/run
-if [ ! -d "$run" ] && [ -f "$out/checkpoint/name" ]; then # a fresh machine: put the run together again
-  mkdir -p "$run"
-  cp "$out"/{config.yaml,environment.json,metrics.jsonl} "$run/"
-  cat "$out"/checkpoint/part-* >"$run/$(cat "$out/checkpoint/name")"
+if [ ! -d "$run" ] && [ -f "$out/checkpoint/name" ]; then # a fresh machine: put the run together again, whole or not at all
+  rm -rf "$run.part" && mkdir -p "$run.part"
+  cp "$out"/{config.yaml,environment.json,metrics.jsonl} "$run.part/"
+  cat "$out"/checkpoint/part-* >"$run.part/$(cat "$out/checkpoint/name")"
+  mv "$run.part" "$run"
 fi
 
 status=0
 # the batch is the one of the paper
-timeout -s KILL "$piece" "$python" -W ignore -m selfpab pretrain "$work/corpus" "$run" \
+timeout -s KILL "$piece" "$python" -m selfpab pretrain "$work/corpus" "$run" \
   preset="${PRESET:-small}" steps="$steps" batch="${BATCH:-64}" save_every="${SAVE_EVERY:-1000}" validate_every=1000 log_every=100 || status=$?
 
-cp "$run"/{config.yaml,environment.json,metrics.jsonl} "$out/"
+for name in config.yaml environment.json metrics.jsonl; do
+  if [ -f "$run/$name" ]; then cp "$run/$name" "$out/"; fi
+done
 newest=$(ls "$run"/step-*.ckpt 2>/dev/null | tail -n 1 || true)
-if [ -n "$newest" ]; then
-  rm -rf "$out/checkpoint" && mkdir "$out/checkpoint"
-  split -b 15M "$newest" "$out/checkpoint/part-"
-  basename "$newest" >"$out/checkpoint/name"
+if [ -n "$newest" ]; then # the old parts go only when the new ones are complete
+  rm -rf "$out/checkpoint.new" && mkdir "$out/checkpoint.new"
+  split -b 15M "$newest" "$out/checkpoint.new/part-"
+  basename "$newest" >"$out/checkpoint.new/name"
+  rm -rf "$out/checkpoint" && mv "$out/checkpoint.new" "$out/checkpoint"
 fi
 if [ "$status" -eq 0 ] && [ -f "$run/model/config.json" ]; then
-  rm -rf "$out/model" "$out/checkpoint" && cp -r "$run/model" "$out/model"
+  rm -rf "$out/model" && cp -r "$run/model" "$out/model" && rm -rf "$out/checkpoint"
   echo "finished: $out/model"
 elif [ "$status" -eq 137 ]; then
   echo "not finished ($(basename "${newest:-no checkpoint}")); call again"

@@ -172,11 +172,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         app(arguments)
     except (config.ConfigError, WrongCall) as error:
         _stop(2, str(error))
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         _stop(1, str(error))
     except SystemExit as end:
         if end.code == 130:  # typer's word for an interrupt
-            _stop(130, "stopped; the same command goes on from here")
+            _stop(130, "stopped; ingest, pretrain and evaluate go on from here with the same command")
         raise
     raise SystemExit(0)
 

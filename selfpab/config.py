@@ -32,7 +32,12 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
     settings : e.g. ["steps=100", "masking.time_width=5"].
     """
     values = dataclasses.asdict(kind())  # type: ignore[call-overload]
-    _merge(kind, values, preset_values(preset).get(section, {}) or {}, f"preset {preset}: ")
+    preset_sections = preset_values(preset)
+    if preset_sections and section not in preset_sections:
+        raise ConfigError(
+            f"preset {preset} says nothing of {section!r}, only of {', '.join(preset_sections)}; leave it out, or take another"
+        )
+    _merge(kind, values, preset_sections.get(section, {}) or {}, f"preset {preset}: ")
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -43,8 +48,20 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
             raise ConfigError(f"{setting} is no YAML value: {error}") from error
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        _merge(kind, values, nested, "")
+        _merge(kind, values, _as_text(kind, key, text, nested), "")
     return build(kind, values)
+
+
+def _as_text(kind: type, key: str, text: str, nested: Any) -> Any:
+    """Where a text is wanted, the text as typed: YAML would make 7 of a folder 007, and 630 of 10:30."""
+    hint: Any = kind
+    for part in key.split("."):
+        hint = typing.get_type_hints(hint).get(part) if dataclasses.is_dataclass(hint) else None
+    if hint is not str and not (str in typing.get_args(hint) and text not in ("", "null", "none")):
+        return nested
+    for part in reversed(key.split(".")):
+        nested = text = {part: text}  # type: ignore[assignment]
+    return nested
 
 
 def build(kind: type[C], values: Mapping[str, Any]) -> C:
@@ -72,7 +89,10 @@ def _preset_file(preset: str | Path) -> dict[str, Any]:
         return yaml.safe_load(found.read_text()) or {}
     if not path.is_file():
         raise ConfigError(f"no preset file {path}")
-    return yaml.safe_load(path.read_text()) or {}
+    try:
+        return yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
 
 
 def preset_names() -> list[str]:

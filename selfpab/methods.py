@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
@@ -32,6 +33,7 @@ from selfpab.seeding import seed_of
 from selfpab.upstream.checkpoint import Upstream, open_model, save_model
 from selfpab.upstream.engine import Precision, resolved_precision, seed_torch
 
+CPU = torch.device("cpu")  # where models are opened; a GPU is used for pre-training only
 METHODS = ("selfpab", "spectr-mlp", "random-encoder")
 
 
@@ -49,11 +51,11 @@ class Method:
 
     build: Callable[[], HeadClassifier]
     upstream: Upstream | None
-    built: list[HeadClassifier] = field(default_factory=list)
+    last: HeadClassifier | None = None  # the one of the current fold; older ones hold memory for nothing
 
     def __call__(self) -> HeadClassifier:
-        self.built.append(self.build())
-        return self.built[-1]
+        self.last = self.build()
+        return self.last
 
 
 def method(name: str, activities: Activities, config: EvaluateConfig) -> Method:
@@ -104,7 +106,7 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
         chosen = method(name, data.activities, config)
         folder = run / name
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "config.yaml").is_file():  # of a run that may turn out to have other settings
+        if not any((folder / "folds").glob("*.json")):  # else it may turn out that the folds have other settings
             write_text(folder / "config.yaml", dump("evaluate", config))
         upstream = upstream_facts(name, chosen.upstream)
         people = len({recording.subject for recording in recordings})
@@ -127,11 +129,15 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
             protocol=_protocol(config, chosen.upstream.spectrogram if chosen.upstream else SpectrogramConfig()),
             data={"version": data.version, "sha256": data.sha256},
             seed=config.seed,
-            precision=resolved_precision(config.precision),
+            precision=resolved_precision(config.precision, CPU),
             upstream=upstream,
             config=asdict(config.finetune),
             environment=environment(),
-            **({} if name == "spectr-mlp" or set(weights.by_subject) != set(folds) else {"layer_weights": weights.mean()}),
+            **(
+                {}
+                if name == "spectr-mlp" or set(weights.by_subject) != set(folds)
+                else {"layer_weights": weights.mean()}
+            ),
         )
         write_results(folder / "results.json", results)
         score = results["macro_f1"]
@@ -188,7 +194,7 @@ def _what_counts(config: EvaluateConfig) -> dict[str, Any]:
     """The settings that scores depend on; where the model folder lies is none, its weights and normalisation are."""
     counted = asdict(config)
     folder = counted.pop("upstream")
-    counted["precision"] = resolved_precision(config.precision)
+    counted["precision"] = resolved_precision(config.precision, CPU)
     if folder:
         found = open_model(folder).upstream
         counted["normalisation"] = [float(np.abs(found.normalisation.mean).sum()), float(found.normalisation.std.sum())]
@@ -206,7 +212,8 @@ def _protocol(config: EvaluateConfig, shape: SpectrogramConfig) -> str:
 
 
 def _keep_weights(weights: LayerWeights, chosen: Method, subject: str, *_: object) -> None:
-    weights.keep(subject, chosen.built[-1].layer_weights)
+    assert chosen.last is not None
+    weights.keep(subject, chosen.last.layer_weights)
 
 
 class LayerWeights:

@@ -1,8 +1,9 @@
 """The five-minute windows of a corpus as an endless random sequence with places.
 
 A batch is a function of its place alone, so that resuming needs one integer and no process needs to know of another.
-`hours=` keeps 12 windows of five minutes for each hour (or as many more as windows are shorter); fewer hours are always a subset of more, and the people held out for validation
-are the same whatever the hours. Legend: B windows, N samples, T frames.
+`hours=` keeps 12 windows of five minutes for each hour (more where windows are shorter); fewer hours are always a subset
+of more, and the people held out for validation are the same whatever the hours.
+Legend: B windows, N samples, T frames.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Batch:
 
 
 def validation_people(people: Collection[str], share: float, seed: int) -> tuple[str, ...]:
-    """The people held out: at least one if there are two, chosen by name, so that more people do not change the choice.
+    """The people held out: at least one if there are two, in an order drawn from their names alone.
+
+    The order of the files does not matter, and a new person changes the choice by one place at most.
 
     >>> validation_people(["a", "b", "c"], 0.1, seed=0) == validation_people(["c", "b", "a"], 0.1, seed=0)
     True
@@ -109,6 +112,11 @@ class Windows:
     @property
     def hours(self) -> float:
         return self.count / self.per_hour
+
+    def people(self) -> tuple[str, ...]:
+        """Whose windows were chosen; with few hours not everybody's."""
+        runs = np.unique(np.searchsorted(self.ends, self.chosen, side="right"))
+        return tuple(sorted({self.corpus.entries[self.runs[run][0]].subject for run in runs}))
 
     def take(self, first: int, count: int) -> Batch:
         """The windows at places `first` to `first + count`."""

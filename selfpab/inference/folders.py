@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
@@ -121,7 +122,7 @@ def _info(
         "gaps_in_all": len(gaps),
         **facts,
         "model": {"folder": Path(config.model).name, "encoder_sha256": model.upstream.sha256},
-        "precision": resolved_precision(config.precision),
+        "precision": resolved_precision(config.precision, torch.device("cpu")),
         "environment": environment(),
         "took_s": round(taken, 3),
     }

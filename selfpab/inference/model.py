@@ -19,7 +19,7 @@ from selfpab.recording import UNLABELLED, Recording
 from selfpab.upstream.checkpoint import Upstream, load_strictly, open_model
 from selfpab.upstream.engine import Precision
 
-OVERLAP = 120  # frames that neighbouring windows share (ours, DESIGN 5a); a quarter of shorter windows
+OVERLAP = 120  # frames that neighbouring windows share where nothing says otherwise; a quarter of shorter windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Model:
                 "this is a pre-trained encoder without activities; make a classifier of it: selfpab finetune DATASET MODEL"
             )
         extractor = Extractor.of_encoder(self.upstream, self.precision)
-        starts, stops = extractor.windows(recording, step=_step(extractor), to_the_end=True)
+        starts, stops = extractor.windows(recording, step=self._step(extractor), to_the_end=True)
         states = extractor.lazy_states(recording, starts, stops)
         probabilities = sample_probabilities(self.head, states, len(recording), extractor)
         unknown = np.full(len(recording), UNLABELLED, np.int64)
@@ -70,6 +70,12 @@ class Model:
         return Prediction(
             recording, self.activities, probabilities, table.with_columns(gap=pl.col("activity").is_null())
         )
+
+    def _step(self, extractor: Extractor) -> int:
+        """Windows overlap as in the evaluation of a fine-tuned model; those of an encoder by `OVERLAP`."""
+        frames = extractor.shape.window_frames
+        settings = self.config.get("downstream", {}).get("finetune", {})
+        return frames - settings.get("overlap", min(OVERLAP, frames // 4))
 
     @torch.no_grad()
     def embed(self, recording: Recording) -> np.ndarray:
@@ -80,7 +86,7 @@ class Model:
         model was fine-tuned, else of the last layer.
         """
         extractor = Extractor.of_encoder(self.upstream, self.precision)
-        starts, stops = extractor.windows(recording, step=_step(extractor), to_the_end=True)
+        starts, stops = extractor.windows(recording, step=self._step(extractor), to_the_end=True)
         _, rows = clock_seconds(recording)
         total = np.zeros((int(rows[-1]) + 1 if len(rows) else 0, extractor.width))
         count = np.zeros((len(total), 1))
@@ -100,11 +106,6 @@ class Model:
                 np.add.at(count, second[kept], 1)
         with np.errstate(invalid="ignore"):
             return (total / count).astype(np.float32)
-
-
-def _step(extractor: Extractor) -> int:
-    frames = extractor.shape.window_frames
-    return frames - min(OVERLAP, frames // 4)
 
 
 def load(path: str | Path, *, precision: Precision = "auto") -> Model:

@@ -78,7 +78,7 @@ def recordings_in(source: Path) -> list[tuple[Path, Path]]:
     if any(source.glob("*.npz")):
         return [(source.parent, source)]
     found = [path for path in sorted(source.iterdir()) if path.is_dir() and any(path.glob("*.npz"))]
-    found += sorted(path for path in source.iterdir() if path.suffix in READABLE[:2])
+    found += sorted(path for path in source.iterdir() if path.suffix.lower() in READABLE[:2] and path.name[0] != ".")
     if not found:
         raise ValueError(f"{source} holds no recordings: wanted {', '.join(READABLE)}, or folders of hourly npz files")
     return [(source, path) for path in found]
@@ -90,7 +90,7 @@ def entry_name(source: Path, path: Path) -> str:
     >>> entry_name(Path("data/harth"), Path("data/harth/S009.parquet"))
     'harth-S009'
     """
-    stem = path.stem if path.suffix in READABLE else path.name
+    stem = path.stem if path.suffix.lower() in READABLE else path.name
     return re.sub(r"[^\w.-]", "_", f"{source.resolve().name}-{stem}")
 
 

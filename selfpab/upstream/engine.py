@@ -24,7 +24,7 @@ def resolved_precision(precision: Precision, device: torch.device | None = None)
     if precision != "auto":
         return precision
     if (device is not None and device.type == "cuda") or (device is None and torch.cuda.is_available()):
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return "bf16" if any(check() for check in checks if check is not None) else "fp32"
 
@@ -44,9 +44,11 @@ def make_fabric(precision: Precision) -> Fabric:
         warnings.simplefilter("ignore")  # of Lightning about unused accelerators and environments
         if "TORCHELASTIC_RUN_ID" in os.environ:
             local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-            fabric = Fabric(devices=local, num_nodes=world // local, strategy="ddp", precision=kind)
+            shape = {"devices": local, "num_nodes": world // local, "strategy": "ddp"}
         else:
-            fabric = Fabric(devices=1, precision=kind)
+            shape = {"devices": 1}
+        # never "auto": it would take Apple's MPS, which has no float64
+        fabric = Fabric(accelerator="cuda" if torch.cuda.is_available() else "cpu", precision=kind, **shape)
         fabric.launch()
     return fabric
 

@@ -120,12 +120,13 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
                 log(step + 1, validation_loss=held_out)
                 progress.say(f"step {step + 1}: held-out loss {held_out:.4f}")
             if due(step, config.save_every, config.steps):
+                check_finite(upstream.encoder, step)
                 save_checkpoint(run, state, fabric)
             if expected := watch.expected(step):
                 progress.say(f"expected duration {duration(expected)}")
             progress.advance(note=note)
-    upstream.encoder.eval()
-    if fabric.is_global_zero:
+    upstream.encoder.eval().cpu()
+    if fabric.is_global_zero and not (first == config.steps and (run / "model" / "config.json").is_file()):
         save_model(run / "model", upstream, card=card(upstream, config, log.last))
     fabric.barrier()
     return upstream
@@ -194,6 +195,12 @@ def validation_loss(
     return total / count
 
 
+def check_finite(encoder: torch.nn.Module, step: int) -> None:
+    """A checkpoint with a NaN in it would be worse than none."""
+    if not all(bool(parameter.isfinite().all()) for parameter in encoder.parameters()):
+        raise FloatingPointError(f"weights are no longer finite after step {step + 1}; the last checkpoint is sound")
+
+
 def due(step: int, every: int, steps: int) -> bool:
     """Is it time? Always on the last step.
 
@@ -224,7 +231,7 @@ class Stopwatch:
             self.began = self.clock()
         if step != self.first + 3:
             return None
-        left = (self.clock() - self.began) / 3 * (self.config.steps - step)
+        left = (self.clock() - self.began) / 3 * (self.config.steps - step - 1)
         if left > LONGEST_S and not self.config.long:
             raise TooLong(
                 f"this would take about {duration(left)}; take preset=small, fewer steps=, a GPU, or say long=yes"
@@ -235,7 +242,7 @@ class Stopwatch:
 def _trained(corpus: Corpus, config: PretrainConfig, training: Windows) -> dict[str, object]:
     return {
         "corpora": [{"name": corpus.folder.name, "sha256": corpus.checksum}],
-        "people": len({corpus.entries[place].subject for place, _ in training.runs}),
+        "people": len(training.people()),
         "held_out": list(validation_people(corpus.people, config.validation_share, config.seed)),
         "hours": round(training.hours, 3),
         "steps": config.steps,

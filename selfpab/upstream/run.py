@@ -117,7 +117,7 @@ class Log:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first)
+        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first + 1)
 
     def __call__(self, step: int, **values: float) -> None:
         self.last |= {"step": step, **values}
@@ -147,7 +147,7 @@ def card(upstream: Upstream, config: PretrainConfig, last: dict[str, float]) -> 
     trained = upstream.trained
     corpora = ", ".join(c["name"] for c in trained["corpora"])
     held_out = f"{last['validation_loss']:.4f}" if "validation_loss" in last else "not measured"
-    shape = upstream.encoder_config
+    shape, minutes = upstream.encoder_config, upstream.spectrogram.window_samples / 3000
     return f"""# SelfPAB encoder, {trained["hours"]:g} h
 
 Pre-trained by `selfpab pretrain` to rebuild altered spectrograms of two accelerometers (lower back, thigh; 50 Hz; in g).
@@ -156,7 +156,7 @@ Pre-trained by `selfpab pretrain` to rebuild altered spectrograms of two acceler
 |---|---|
 | network | {shape.layers} layers, width {shape.d_model}, {shape.heads} heads, {parameters_in([upstream.encoder]):,} parameters |
 | data | {corpora}: {trained["hours"]:g} h of {trained["people"]} people; held out: {", ".join(trained["held_out"]) or "nobody"} |
-| training | {config.steps:,} steps of {config.batch} five-minute windows, seed {config.seed} |
+| training | {config.steps:,} steps of {config.batch} windows of {minutes:.2g} min, seed {config.seed} |
 | held-out masked L1 | {held_out} (normalised magnitudes; 0 is perfect) |
 
 Not a classifier: `selfpab evaluate` and `selfpab finetune` build one on it. Magnitudes cannot see the sign of an axis.

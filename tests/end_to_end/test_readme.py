@@ -56,4 +56,4 @@ def test_the_tree_of_the_readme_is_the_tree():
     named = set(re.findall(r"\b(\w+\.py)\b", tree))
     package = README.parent / "selfpab"
     there = {path.name for path in package.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")}
-    assert named - {"__init__.py", "pack.py"} == there
+    assert named - {"__init__.py", "pack.py", "measure_pretraining.py"} == there

@@ -102,7 +102,7 @@ def test_g5_masking_statistics(golden):
 
 def test_g5_masked_l1(golden):
     with np.load(golden / "g5_masked_l1.npz") as g5:
-        chance = np.random.RandomState(int(g5["seed"]))  # noqa: NPY002  target, then output, as the golden's note says
+        chance = np.random.RandomState(int(g5["seed"]))
         clean, rebuilt = (torch.from_numpy(chance.standard_normal((4, 599, 156)).astype(np.float32)) for _ in range(2))
         mask = torch.from_numpy(g5["mask"]).bool()
         assert masked_l1(rebuilt, clean, mask).item() == pytest.approx(float(g5["loss"]), rel=1e-6)

@@ -9,7 +9,13 @@ from selfpab.upstream import PretrainConfig
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.masking import MaskingConfig
 from selfpab.upstream.pretraining import training_data
-from selfpab.upstream.reconstruction import RIVALS, feature_mean, interpolated, last_unaltered_frame, reconstruction_losses
+from selfpab.upstream.reconstruction import (
+    RIVALS,
+    feature_mean,
+    interpolated,
+    last_unaltered_frame,
+    reconstruction_losses,
+)
 
 REAL = torch.ones(1, 8, dtype=torch.bool)
 
