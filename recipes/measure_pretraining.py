@@ -21,6 +21,8 @@ from selfpab.upstream.pretraining import training_data
 from selfpab.upstream.reconstruction import reconstruction_losses
 from selfpab.upstream.run import metrics
 
+REPEATS = 5  # draws of masks
+
 if __name__ == "__main__":
     corpus_folder, run, out, *others = map(Path, sys.argv[1:])
     keep_freed_memory()
@@ -30,26 +32,31 @@ if __name__ == "__main__":
     upstream = open_model(run / "model").upstream
     _, validation, _ = training_data(corpus, config)
     assert validation is not None
-    losses, _ = reconstruction_losses(upstream, validation, config.masking, count=len(validation))
+    same, _ = reconstruction_losses(upstream, validation, config.masking, count=len(validation), seed=config.seed)
+    losses, _ = reconstruction_losses(upstream, validation, config.masking, count=len(validation), repeats=REPEATS)
     by_person = {}
     for person in upstream.trained["held_out"]:
         own = type(validation)(corpus, people=[person], **asdict(config.spectrogram), seed=config.seed)
-        found, examples = reconstruction_losses(upstream, own, config.masking, count=len(own), examples=2)
+        found, examples = reconstruction_losses(
+            upstream, own, config.masking, count=len(own), examples=2, repeats=REPEATS
+        )
         by_person[person] = {"windows": len(own), "masked_l1": found}
         draw_reconstructions(examples, out / f"reconstructions-{person.replace('/', '-')}.png")
     elsewhere = {}
     for other in others:
         everybody = type(validation)(open_corpus(other), **asdict(config.spectrogram), seed=config.seed)
-        found, examples = reconstruction_losses(upstream, everybody, config.masking, count=len(everybody), examples=2)
+        found, examples = reconstruction_losses(
+            upstream, everybody, config.masking, count=len(everybody), examples=2, repeats=REPEATS
+        )
         elsewhere[other.name] = {"windows": len(everybody), "masked_l1": found}
         draw_reconstructions(examples, out / f"reconstructions-{other.name}.png")
-    rivals = {name: parts["all"] for name, parts in losses.items() if name != "encoder"}
+    rivals = {name: parts["all"] for name, parts in same.items() if name != "encoder"}
     draw_losses(metrics(run), rivals, out / "loss.png")
     shutil.copy(run / "config.yaml", out / "config.yaml")
     shutil.copy(run / "metrics.jsonl", out / "metrics.jsonl")
     before = json.loads((run / "environment.json").read_text())
     about = {
-        "what": "masked L1 on the people held out, all their windows, one draw of masks",
+        "what": f"masked L1 on the people held out, all their windows, {REPEATS} draws of masks; the curve has the first draw",
         "command": "python recipes/measure_pretraining.py CORPUS RUN results/pretrain-small [OTHER_CORPUS]",
         "pretraining": {
             key: before[key] for key in ("torch", "machine", "threads", "precision", "commit") if key in before

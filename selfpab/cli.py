@@ -63,7 +63,7 @@ def demo(words: Words) -> None:
     (out,), settings = _split(words, "OUT")
     from selfpab.reproduce.demonstration import DemoConfig, demonstrate
 
-    for line in demonstrate(Path(out), _config(DemoConfig, "demo", settings, preset="tiny")):
+    for line in demonstrate(Path(out), _config(DemoConfig, "demo", settings)):
         print(line)
 
 
@@ -196,11 +196,11 @@ def _split(words: list[str], *wanted: str) -> tuple[list[str], list[str]]:
     return names, settings
 
 
-def _config(kind: type[C], section: str, settings: list[str], preset: str = "") -> C:
+def _config(kind: type[C], section: str, settings: list[str]) -> C:
     """preset= comes before the other settings, wherever it stands."""
     chosen = [s.partition("=")[2] for s in settings if s.startswith("preset=")]
     rest = [s for s in settings if not s.startswith("preset=")]
-    return config.load(kind, preset=(chosen or [preset or "paper"])[-1], section=section, settings=rest)
+    return config.load(kind, preset=(chosen or ["paper"])[-1], section=section, settings=rest)
 
 
 def _report(outcome: Any) -> None:

@@ -28,15 +28,15 @@ class Outer:
 @pytest.fixture
 def preset(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("outer:\n  steps: 20\n  inner:\n    time_width: 5\nother:\n  steps: 99\n")
+    path.write_text("pretrain:\n  steps: 20\n  inner:\n    time_width: 5\nevaluate:\n  steps: 99\n")
     return path
 
 
 def test_precedence(preset):
     assert load(Outer) == Outer()
-    assert load(Outer, preset=preset, section="outer") == Outer(inner=Inner(time_width=5), steps=20)
+    assert load(Outer, preset=preset, section="pretrain") == Outer(inner=Inner(time_width=5), steps=20)
     settings = ["steps=30", "inner.fraction=0.5"]
-    assert load(Outer, preset=preset, section="outer", settings=settings) == Outer(Inner(5, 0.5), steps=30)
+    assert load(Outer, preset=preset, section="pretrain", settings=settings) == Outer(Inner(5, 0.5), steps=30)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_what_does_not_fit_says_what_was_wanted(setting, message):
 
 
 def test_a_typo_in_a_preset_names_the_preset(preset):
-    preset.write_text("outer:\n  stepz: 20\n")
+    preset.write_text("pretrain:\n  stepz: 20\n")
     with pytest.raises(ConfigError, match=r"mine.yaml: no setting 'stepz'; did you mean 'steps'"):
-        load(Outer, preset=preset, section="outer")
+        load(Outer, preset=preset, section="pretrain")
     with pytest.raises(ConfigError, match="no preset file"):
         load(Outer, preset=preset.with_name("none.yaml"))
     with pytest.raises(ConfigError, match="no preset 'tniy'; did you mean 'tiny'"):
@@ -96,8 +96,8 @@ def test_a_typo_in_a_preset_names_the_preset(preset):
 def test_what_is_dumped_is_a_preset_that_repeats_the_run(tmp_path):
     config = Outer(Inner(7, 1e-7, False), 5, 1e-5, 3.0, "fp32", "1e-4")
     path = tmp_path / "config.yaml"
-    path.write_text(dump("outer", config))
-    assert load(Outer, preset=path, section="outer") == config
+    path.write_text(dump("pretrain", config))
+    assert load(Outer, preset=path, section="pretrain") == config
 
 
 def test_every_setting_is_described():

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from selfpab.config import build, load, preset_names, preset_values
+from selfpab.config import ConfigError, build, load, preset_names, preset_values
 from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.inference.folders import PredictConfig
@@ -189,7 +189,12 @@ def test_every_shipped_preset_is_listed_here():
 @pytest.mark.parametrize("preset", list(CHANGES))
 def test_what_a_preset_changes_and_nothing_else(preset):
     changed = {}
+    there = preset_values(preset)
     for section, kind in SECTIONS.items():
+        if preset != "paper" and section not in there:
+            with pytest.raises(ConfigError, match=f"preset {preset} says nothing of '{section}'"):
+                load(kind, preset=preset, section=section)
+            continue
         now, default = (dict(flat(asdict(load(kind, preset=p, section=section)))) for p in (preset, "paper"))
         changed |= {f"{section}.{key}": now[key] for key in now if now[key] != default[key]}
     assert changed == CHANGES[preset]

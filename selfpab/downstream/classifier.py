@@ -35,10 +35,12 @@ class HeadClassifier:
     ) -> None:
         self._shelf, self.activities, self.config, self.seed = shelf, activities, config, seed
         self.head: Head | None = None
+        self._answer: tuple[Recording, np.ndarray] | None = None
         self.losses: list[float] = []
 
     def fit(self, recordings: Sequence[Recording]) -> None:
         """Train on the last 80 % of each recording (section 4.2)."""
+        self._answer = None
         self.shelf = self._shelf if isinstance(self._shelf, Shelf) else self._shelf(recordings)
         extractor, config = self.shelf.extractor, self.config
         pool = [
@@ -59,13 +61,16 @@ class HeadClassifier:
         """float64 (N, K), rows adding up to 1."""
         if self.head is None:
             raise RuntimeError("fit before predict")
+        if self._answer is not None and self._answer[0] is recording:  # evaluation asks for classes, then for chances
+            return self._answer[1]
         step = self.shelf.extractor.shape.window_frames - self.config.overlap
         if step < 1:
             raise ValueError(
                 f"overlap must be below the {step + self.config.overlap} frames of a window, got {self.config.overlap}"
             )
         states = self.shelf.of(recording, step=step, to_the_end=True)
-        return sample_probabilities(self.head, states, len(recording), self.shelf.extractor)
+        self._answer = recording, sample_probabilities(self.head, states, len(recording), self.shelf.extractor)
+        return self._answer[1]
 
     @property
     def layer_weights(self) -> list[float]:

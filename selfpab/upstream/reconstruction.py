@@ -6,6 +6,7 @@ Legend: B windows, T frames, C channels, F bins. All values are normalised magni
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -98,20 +99,24 @@ def reconstruction_losses(
     seed: int = 0,
     precision: Precision = "auto",
     examples: int = 0,
+    repeats: int = 1,
 ) -> tuple[dict[str, dict[str, float]], list[Example]]:
     """Masked L1 of the encoder and the rivals on the first `count` windows, and some examples to look at.
 
     Per method: `all` (the training loss), `frames` (what was altered in time, outside masked bands) and `bands`.
+
+    repeats : draws of masks to average over; the first is that of the held-out loss during training (same `seed`). Which
+        bands are drawn moves the loss of everybody by several per cent.
     """
     shape = upstream.spectrogram
-    draws = draw(
-        count, shape.window_frames, shape.bins, torch.Generator().manual_seed(seed_of("reconstruction masks", seed))
-    )
     totals = {name: {"all": 0.0, "frames": 0.0, "bands": 0.0} for name in ("encoder", *RIVALS)}
     kept: list[Example] = []
     upstream.encoder.eval()
-    for first in range(0, count, AT_ONCE):
+    addresses = [("validation masks", seed), *(("validation masks", seed, again) for again in range(1, repeats))]
+    for address, first in itertools.product(addresses, range(0, count, AT_ONCE)):
         here = min(AT_ONCE, count - first)
+        noise = torch.Generator().manual_seed(seed_of(*address))
+        draws = draw(count, shape.window_frames, shape.bins, noise)
         clean, valid = spectra(windows.take(first, here), upstream.normalisation, shape, torch.device("cpu"))
         altered, mask = alter(clean, valid, draws[first : first + here], masking)
         with autocast(precision, torch.device("cpu")):
@@ -126,4 +131,6 @@ def reconstruction_losses(
             Example(*(values[i].numpy() for values in (clean, altered, mask, rebuilt)))
             for i in range(min(here, examples - len(kept)))
         ]
-    return {name: {part: total / count for part, total in sums.items()} for name, sums in totals.items()}, kept
+    return {
+        name: {part: total / count / repeats for part, total in sums.items()} for name, sums in totals.items()
+    }, kept
