@@ -42,7 +42,9 @@ def test_a_torch_that_cannot_tell_means_fp32(processor, monkeypatch):
 def test_auto_on_a_gpu(processor, monkeypatch, supported, expected):
     processor(bf16=not supported)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported and not including_emulation)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: supported and not including_emulation
+    )
     assert resolved_precision("auto") == expected
     assert resolved_precision("auto", torch.device("cuda")) == expected
     assert resolved_precision("auto", CPU) != expected  # the device decides, where it is known
