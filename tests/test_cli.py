@@ -208,7 +208,10 @@ def test_an_interrupt_says_how_to_go_on(call, monkeypatch, story, tmp_path):
 
     monkeypatch.setattr("selfpab.upstream.corpus.ingest", interrupted)
     code, _, err = call("ingest", story / "people", tmp_path / "c")
-    assert (code, err) == (130, "selfpab: stopped; ingest, pretrain and evaluate go on from here with the same command\n")
+    assert (code, err) == (
+        130,
+        "selfpab: stopped; ingest, pretrain and evaluate go on from here with the same command\n",
+    )
 
 
 def test_the_preset_comes_before_the_settings_wherever_it_stands():

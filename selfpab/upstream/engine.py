@@ -42,13 +42,15 @@ def make_fabric(precision: Precision) -> Fabric:
     kind = "bf16-mixed" if resolved_precision(precision) == "bf16" else "32-true"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Lightning about unused accelerators and environments
+        # never accelerator="auto": it would take Apple's MPS, which has no float64
+        kind_of_device = "cuda" if torch.cuda.is_available() else "cpu"
         if "TORCHELASTIC_RUN_ID" in os.environ:
             local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-            shape = {"devices": local, "num_nodes": world // local, "strategy": "ddp"}
+            fabric = Fabric(
+                accelerator=kind_of_device, devices=local, num_nodes=world // local, strategy="ddp", precision=kind
+            )
         else:
-            shape = {"devices": 1}
-        # never "auto": it would take Apple's MPS, which has no float64
-        fabric = Fabric(accelerator="cuda" if torch.cuda.is_available() else "cpu", precision=kind, **shape)
+            fabric = Fabric(accelerator=kind_of_device, devices=1, precision=kind)
         fabric.launch()
     return fabric
 
