@@ -84,6 +84,14 @@ def test_padding_is_never_altered_and_short_windows_have_fewer_starts():
     assert touched[touched > 0].float().mean() > 12
 
 
+def test_a_masked_band_ends_where_the_window_does():
+    valid = ALL.clone()
+    valid[:, 100:] = False
+    _, mask = alter(CLEAN, valid, draws(12), MaskingConfig(zero_probability=0.0, swap_probability=0.0))
+    assert mask[:, :100].any(1).any(1).any(1).all()
+    assert not mask[:, 100:].any()
+
+
 def test_a_window_of_one_frame_is_left_alone_in_time():
     valid = torch.zeros(4, 599, dtype=torch.bool)
     valid[:, 0] = True
