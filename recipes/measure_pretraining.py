@@ -14,6 +14,7 @@ from pathlib import Path
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import load
 from selfpab.data.store import open_corpus
+from selfpab.data.windows import Windows
 from selfpab.provenance import environment
 from selfpab.upstream import PretrainConfig, open_model
 from selfpab.upstream.pictures import draw_losses, draw_reconstructions
@@ -36,7 +37,7 @@ if __name__ == "__main__":
     losses, _ = reconstruction_losses(upstream, validation, config.masking, count=len(validation), repeats=REPEATS)
     by_person = {}
     for person in upstream.trained["held_out"]:
-        own = type(validation)(corpus, people=[person], **asdict(config.spectrogram), seed=config.seed)
+        own = Windows(corpus, people=[person], **asdict(config.spectrogram), seed=config.seed)
         found, examples = reconstruction_losses(
             upstream, own, config.masking, count=len(own), examples=2, repeats=REPEATS
         )
@@ -44,7 +45,7 @@ if __name__ == "__main__":
         draw_reconstructions(examples, out / f"reconstructions-{person.replace('/', '-')}.png")
     elsewhere = {}
     for other in others:
-        everybody = type(validation)(open_corpus(other), **asdict(config.spectrogram), seed=config.seed)
+        everybody = Windows(open_corpus(other), **asdict(config.spectrogram), seed=config.seed)
         found, examples = reconstruction_losses(
             upstream, everybody, config.masking, count=len(everybody), examples=2, repeats=REPEATS
         )

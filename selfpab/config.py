@@ -43,25 +43,23 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
         if not equals:
             raise ConfigError(f"a setting is key=value, got {setting!r}")
         try:
-            nested: Any = yaml.safe_load(text) if text else ""
+            value: Any = yaml.safe_load(text) if text else ""
         except yaml.YAMLError as error:
             raise ConfigError(f"{setting} is no YAML value: {error}") from error
+        if _wants_text(kind, key, text):
+            value = text
         for part in reversed(key.split(".")):
-            nested = {part: nested}
-        _merge(kind, values, _as_text(kind, key, text, nested), "")
+            value = {part: value}
+        _merge(kind, values, value, "")
     return build(kind, values)
 
 
-def _as_text(kind: type, key: str, text: str, nested: Any) -> Any:
-    """Where a text is wanted, the text as typed: YAML would make 7 of a folder 007, and 630 of 10:30."""
+def _wants_text(kind: type, key: str, text: str) -> bool:
+    """Where a text is wanted it is taken as typed: YAML would make 7 of a folder 007, and 630 of 10:30."""
     hint: Any = kind
     for part in key.split("."):
         hint = typing.get_type_hints(hint).get(part) if dataclasses.is_dataclass(hint) else None
-    if hint is not str and not (str in typing.get_args(hint) and text not in ("", "null", "none")):
-        return nested
-    for part in reversed(key.split(".")):
-        nested = text = {part: text}  # type: ignore[assignment]
-    return nested
+    return hint is str or (str in typing.get_args(hint) and text not in ("", "null", "none"))
 
 
 def build(kind: type[C], values: Mapping[str, Any]) -> C:

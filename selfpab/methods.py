@@ -117,7 +117,7 @@ def evaluate(names: Sequence[str], dataset: str, run: Path, config: EvaluateConf
                 recordings,
                 data.activities,
                 folder=folder,
-                settings={"method": name, "upstream": upstream, **_what_counts(config)},
+                settings={"method": name, "upstream": upstream, **_what_counts(config, chosen.upstream)},
                 save=partial(_keep_weights, weights, chosen),
                 progress=lambda subject, done, of: progress.advance(note=subject),
             )
@@ -190,15 +190,17 @@ def upstream_facts(name: str, upstream: Upstream | None) -> Mapping[str, Any] | 
     return {"sha256": upstream.sha256, **kept}
 
 
-def _what_counts(config: EvaluateConfig) -> dict[str, Any]:
+def _what_counts(config: EvaluateConfig, upstream: Upstream | None) -> dict[str, Any]:
     """The settings that scores depend on; where the model folder lies is none, its weights and normalisation are."""
     counted = asdict(config)
-    folder = counted.pop("upstream")
+    del counted["upstream"]
     counted["precision"] = resolved_precision(config.precision, CPU)
-    if folder:
-        found = open_model(folder).upstream
-        counted["normalisation"] = [float(np.abs(found.normalisation.mean).sum()), float(found.normalisation.std.sum())]
-        counted["shape"] = asdict(found.spectrogram) | {"heads": found.encoder_config.heads}
+    if upstream is not None:
+        counted["normalisation"] = [
+            float(np.abs(upstream.normalisation.mean).sum()),
+            float(upstream.normalisation.std.sum()),
+        ]
+        counted["shape"] = asdict(upstream.spectrogram) | {"heads": upstream.encoder_config.heads}
     return counted
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from selfpab.data.checks import chunks
 from selfpab.recording import CHANNELS, Recording, Segment
 
 COUNTS_PER_G = (4096, 2048, 1024)
@@ -178,9 +179,8 @@ def file_checksum(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents, read a megabyte at a time."""
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        for chunk in chunks(path):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

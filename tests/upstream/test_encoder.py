@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from selfpab.upstream.authors import INSIDE
 from selfpab.upstream.encoder import Encoder, Layer, attention, positions
 
 SHAPE = {"d_model": 24, "layers": 2, "heads": 3, "d_feedforward": 40, "dropout": 0.0, "attention_dropout": 0.0}
@@ -13,18 +14,10 @@ def test_a_layer_is_torchs_post_norm_layer():
     torch.manual_seed(0)
     theirs = nn.TransformerEncoderLayer(24, 3, 40, dropout=0.0, batch_first=True).double()
     ours = Layer(24, 3, 40, 0.0, 0.0).double()
-    names = {
-        "self_attn.in_proj_": "query_key_value.",
-        "self_attn.out_proj.": "attended.",
-        "linear1.": "widen.",
-        "linear2.": "narrow.",
-        "norm1.": "norm_attention.",
-        "norm2.": "norm_feedforward.",
-    }
     weights = {}
     for key, value in theirs.state_dict().items():
-        prefix = next(p for p in names if key.startswith(p))
-        weights[key.replace(prefix, names[prefix])] = value
+        prefix = next(p for p in INSIDE if key.startswith(p))
+        weights[key.replace(prefix, INSIDE[prefix])] = value
     ours.load_state_dict(weights)
     hidden = torch.randn(2, 31, 24, dtype=torch.float64)
     torch.testing.assert_close(ours(hidden, None), theirs(hidden), rtol=1e-10, atol=1e-10)
