@@ -20,7 +20,6 @@ from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError, dump
 from selfpab.data.datasets import open_dataset
-from selfpab.data.store import write_text
 from selfpab.downstream import Extractor, FinetuneConfig, HeadClassifier, Shelf
 from selfpab.evaluation.loso import leave_one_subject_out
 from selfpab.evaluation.results import assemble, write_results
@@ -32,6 +31,7 @@ from selfpab.recording import Recording
 from selfpab.seeding import seed_of
 from selfpab.upstream.checkpoint import Upstream, open_model, save_model
 from selfpab.upstream.engine import Precision, resolved_precision, seed_torch
+from selfpab.writing import write_text
 
 CPU = torch.device("cpu")  # where models are opened; a GPU is used for pre-training only
 METHODS = ("selfpab", "spectr-mlp", "random-encoder")

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "selfpab"
 LAYERS = [  # ground first
-    {"recording", "activities", "config", "seeding", "paper", "provenance", "progress", "allocator"},
+    {"recording", "activities", "config", "seeding", "paper", "provenance", "progress", "allocator", "writing"},
     {"data", "features", "evaluation"},
     {"upstream", "baselines"},
     {"downstream"},

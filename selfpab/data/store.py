@@ -25,6 +25,7 @@ import numpy as np
 
 from selfpab.data.checks import chunks
 from selfpab.recording import CHANNELS, Recording, Segment
+from selfpab.writing import write_text, write_whole
 
 COUNTS_PER_G = (4096, 2048, 1024)
 INT16_MAX = 32767
@@ -169,9 +170,7 @@ def write_index(folder: Path) -> Corpus:
     table = table.set_column(
         table.schema.get_field_index("segments"), "segments", pa.array([r["segments"] for r in rows], segment)
     )
-    temporary = folder / ".index.parquet.part"
-    pyarrow.parquet.write_table(table, temporary, compression="zstd")
-    os.replace(temporary, folder / "index.parquet")
+    write_whole(folder / "index.parquet", lambda part: pyarrow.parquet.write_table(table, part, compression="zstd"))
     return open_corpus(folder)
 
 
@@ -182,13 +181,6 @@ def file_checksum(paths: Iterable[Path]) -> str:
         for chunk in chunks(path):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def _counts_per_g(recording: Recording, name: str) -> int:

@@ -10,8 +10,7 @@ Files are written beside their place and renamed; the .json comes last, so a fol
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from urllib.parse import quote
 import numpy as np
 
 from selfpab.evaluation.calibration import Calibration
+from selfpab.writing import write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,19 +93,6 @@ def saved_fold(folder: Path, subject: str, settings: Mapping[str, Any]) -> Fold 
         ),
         took_s=content["took_s"],
     )
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a kill leaves no half file under the name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _places(folder: Path, subject: str) -> tuple[Path, Path]:

@@ -17,8 +17,9 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.evaluation.calibration import Calibration
-from selfpab.evaluation.folds import Fold, write_whole
+from selfpab.evaluation.folds import Fold
 from selfpab.evaluation.metrics import accuracy, f1, macro_f1, macro_f1_present, mean_and_error
+from selfpab.writing import write_text
 
 SCHEMA = 1
 DETAILS = ("seed", "precision", "upstream", "train_with", "search", "layer_weights")  # known to some methods only
@@ -81,7 +82,7 @@ def assemble(
 def write_results(path: Path, results: Mapping[str, Any]) -> None:
     """Write the file whole or not at all."""
     text = json.dumps(_plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def read_results(path: Path) -> dict[str, Any]:

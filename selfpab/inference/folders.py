@@ -15,13 +15,13 @@ import torch
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
 from selfpab.data.reading import read
-from selfpab.data.store import write_text
 from selfpab.inference.model import Model, load
 from selfpab.progress import Progress
 from selfpab.provenance import environment
 from selfpab.recording import Recording
 from selfpab.upstream.corpus import check_distinct, entry_name, recordings_in
 from selfpab.upstream.engine import Precision, resolved_precision
+from selfpab.writing import write_text, write_whole
 
 GAPS_LISTED = 1000
 
@@ -39,9 +39,7 @@ def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) ->
 
     def one(model: Model, recording: Recording, folder: Path) -> dict[str, Any]:
         seconds = model.predict(recording).seconds
-        temporary = folder / ".seconds.parquet.part"
-        seconds.write_parquet(temporary)
-        temporary.replace(folder / "seconds.parquet")
+        write_whole(folder / "seconds.parquet", seconds.write_parquet)
         counted = seconds.drop_nulls("activity")["activity_name"].value_counts().rows()
         return {"seconds": len(seconds), "seconds_per_activity": dict(counted)}
 

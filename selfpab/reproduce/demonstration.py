@@ -13,7 +13,6 @@ import numpy as np
 from selfpab.config import load
 from selfpab.data.simulated_dataset import SimulateConfig, simulate_folder
 from selfpab.data.simulation import simulate
-from selfpab.data.store import write_text
 from selfpab.data.windows import Windows
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.evaluation.results import read_results
@@ -25,6 +24,7 @@ from selfpab.upstream import PretrainConfig, ingest, make_fabric, pretrain
 from selfpab.upstream.pictures import draw_losses, draw_reconstructions
 from selfpab.upstream.reconstruction import reconstruction_losses
 from selfpab.upstream.run import metrics
+from selfpab.writing import write_text
 
 
 @dataclass(frozen=True)

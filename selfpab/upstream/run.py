@@ -17,10 +17,11 @@ import yaml
 from lightning_fabric import Fabric
 
 from selfpab import config as settings
-from selfpab.data.store import Corpus, write_text
+from selfpab.data.store import Corpus
 from selfpab.provenance import environment
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.encoder import parameters_in
+from selfpab.writing import write_text
 
 if TYPE_CHECKING:
     from selfpab.upstream.pretraining import PretrainConfig
