@@ -6,6 +6,7 @@ are rows without truth and prediction, so that a row's place is its time. Legend
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,13 +31,35 @@ def clock_seconds(recording: Recording) -> tuple[int, np.ndarray]:
     >>> first, np.bincount(rows).tolist()
     (9, [25, 35])
     """
-    moments = np.round(recording.sample_times_s() * 1e6).astype(np.int64) + _start_us(recording.start)
-    seconds = moments // 1_000_000
-    if not len(seconds):
-        return 0, seconds
-    if (np.diff(seconds) < 0).any():
+    first, _, rows_of = second_rows(recording)
+    return first, rows_of(np.arange(len(recording)))
+
+
+def second_rows(recording: Recording) -> tuple[int, int, Callable[[np.ndarray], np.ndarray]]:
+    """(first clock second, number of seconds R, function from places of samples to their rows, int64).
+
+    The function is for who takes samples block by block: the rows of a whole week are 242 MB.
+
+    >>> _, count, rows_of = second_rows(Recording("S1", None, 50.0, np.zeros((120, 6), np.float32)))
+    >>> count, rows_of(np.array([0, 49, 50, 119])).tolist()
+    (3, [0, 0, 1, 2])
+    """
+    firsts = np.array([s.first for s in recording.segments], np.int64)
+    starts_s = np.array([s.start_s for s in recording.segments])
+    began_us = _start_us(recording.start)
+
+    def seconds_of(samples: np.ndarray) -> np.ndarray:
+        segment = np.searchsorted(firsts, samples, side="right") - 1
+        times_s = starts_s[segment] + (samples - firsts[segment]) / recording.rate_hz
+        return (np.round(times_s * 1e6).astype(np.int64) + began_us) // 1_000_000
+
+    if not len(recording):
+        return 0, 0, lambda samples: np.zeros(len(samples), np.int64)
+    begin = seconds_of(firsts)
+    last = seconds_of(np.array([s.stop - 1 for s in recording.segments], np.int64))
+    if (begin[1:] < last[:-1]).any():
         raise ValueError(f"the times of {recording.subject} run backwards; sort the recording before scoring it")
-    return int(seconds[0]), seconds - seconds[0]
+    return int(begin[0]), int(last[-1] - begin[0]) + 1, lambda samples: seconds_of(samples) - begin[0]
 
 
 def per_second(
@@ -69,32 +92,33 @@ def per_second(
 
     sums = [np.bincount(rows, probabilities[:, k], minlength=count) for k in range(len(activities))]
     mean = np.stack(sums, axis=1) / np.maximum(samples, 1)[:, None]
-    best = mean.argmax(axis=1)
-
-    codes, names = np.asarray(activities.codes, np.int64), list(activities.names)
-    gap = ~covered
-    columns: dict[str, pl.Series] = {
-        "time": _times(recording.start, first, count),
-        "truth": _nullable(codes[votes.argmax(axis=1)], ~known, pl.Int32),
-        "activity": _nullable(codes[best], gap, pl.Int32),
-        "activity_name": pl.Series(
-            [names[i] if here else None for i, here in zip(best, covered, strict=True)], dtype=pl.String
-        ),
-        "probability": _nullable(mean.max(axis=1, initial=0.0), gap, pl.Float32),
+    codes = np.asarray(activities.codes, np.int64)
+    columns = {
+        "time": second_times(recording.start, first, count),
+        "truth": nullable(codes[votes.argmax(axis=1)], ~known, pl.Int32),
     }
-    columns |= {name: _nullable(mean[:, k], gap, pl.Float32) for k, name in enumerate(activities.columns)}
-    return pl.DataFrame(columns)
+    return pl.DataFrame(columns | answer_columns(mean, ~covered, activities))
 
 
-def _start_us(start: datetime | None) -> int:
-    if start is None:
-        return 0
-    # a naive clock is read as if it were UTC: no zone is guessed, and only differences matter
-    aware = start if start.tzinfo else start.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
+def answer_columns(mean: np.ndarray, missing: np.ndarray, activities: Activities) -> dict[str, pl.Series]:
+    """activity (code; ties to the lower class index), activity_name, probability, p_<class> ...; null where `missing`.
+
+    mean : probabilities per second, (R, K); missing : bool (R,).
+    """
+    import polars as pl
+
+    best = mean.argmax(axis=1)
+    names = pl.Series(activities.names, dtype=pl.String).gather(best)
+    columns = {
+        "activity": nullable(np.asarray(activities.codes, np.int64)[best], missing, pl.Int32),
+        "activity_name": nullable(names, missing, pl.String),
+        "probability": nullable(mean.max(axis=1, initial=0.0), missing, pl.Float32),
+    }
+    return columns | {name: nullable(mean[:, k], missing, pl.Float32) for k, name in enumerate(activities.columns)}
 
 
-def _times(start: datetime | None, first: int, count: int) -> pl.Series:
+def second_times(start: datetime | None, first: int, count: int) -> pl.Series:
+    """Beginnings of the clock seconds first, first + 1, ...: as dated as `start`; whole seconds where it is None."""
     import polars as pl
 
     seconds = pl.Series(np.arange(first, first + count, dtype=np.int64))
@@ -107,10 +131,19 @@ def _times(start: datetime | None, first: int, count: int) -> pl.Series:
     return times.dt.replace_time_zone("UTC").dt.convert_time_zone(getattr(start.tzinfo, "key", "UTC"))
 
 
-def _nullable(values: np.ndarray, missing: np.ndarray, kind: type[pl.DataType]) -> pl.Series:
+def nullable(values: np.ndarray | pl.Series, missing: np.ndarray, kind: type[pl.DataType]) -> pl.Series:
+    """A column of this type, null where `missing`."""
     import polars as pl
 
     series = pl.Series(values).cast(kind)
     return series.zip_with(
         pl.Series(~missing, dtype=pl.Boolean), pl.Series([None], dtype=kind).new_from_index(0, len(series))
     )
+
+
+def _start_us(start: datetime | None) -> int:
+    if start is None:
+        return 0
+    # a naive clock is read as if it were UTC: no zone is guessed, and only differences matter
+    aware = start if start.tzinfo else start.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)

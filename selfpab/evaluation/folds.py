@@ -1,7 +1,8 @@
 """Finished folds on disk, so that an evaluation that was killed goes on with the missing ones.
 
     folder/
-      folds/<subject>.json        confusion matrix, calibration sums, and the settings that the fold was made with
+      folds/<subject>.json        confusion matrix, calibration sums, what the classifier says of its training, and the
+                                  settings that the fold was made with
       seconds/<subject>.parquet   truth and probabilities of every clock second
 
 Files are written beside their place and renamed; the .json comes last, so a fold that has one is complete.
@@ -10,8 +11,9 @@ Files are written beside their place and renamed; the .json comes last, so a fol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -32,6 +34,7 @@ class Fold:
     confusion : int64 (K, K), rows = truth, in samples.
     samples_scored, samples_unlabelled : how many samples had a label and how many had none.
     took_s : training and prediction, in seconds.
+    facts : what the classifier says of its training, plain JSON values: layer_weights, validation ...
     """
 
     subject: str
@@ -40,6 +43,7 @@ class Fold:
     samples_unlabelled: int
     calibration: Calibration
     took_s: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_fold(folder: Path, fold: Fold, seconds: pl.DataFrame, settings: Mapping[str, Any]) -> None:
@@ -59,6 +63,7 @@ def save_fold(folder: Path, fold: Fold, seconds: pl.DataFrame, settings: Mapping
             "nll": calibration.nll,
         },
         "took_s": fold.took_s,
+        "facts": plain(fold.facts),
     }
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_whole(table, lambda path: seconds.write_parquet(path))
@@ -92,7 +97,33 @@ def saved_fold(folder: Path, subject: str, settings: Mapping[str, Any]) -> Fold 
             sums["nll"],
         ),
         took_s=content["took_s"],
+        facts=content.get("facts", {}),  # a fold of version 0.1 has none
     )
+
+
+def finished_folds(folder: Path, subjects: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Fold]:
+    """The folds in `folder` of those subjects that have one; ValueError where one was made with other settings."""
+    found = {subject: saved_fold(folder, subject, settings) for subject in subjects}
+    return {subject: fold for subject, fold in found.items() if fold is not None}
+
+
+def plain(value: Any) -> Any:
+    """Plain JSON values of arrays, numpy numbers, tuples, paths; a number that is not finite becomes None.
+
+    >>> plain({"rate": np.float32("nan"), "weights": np.array([0.5, 0.25]), 3: (Path("a"), True)})
+    {'rate': None, 'weights': [0.5, 0.25], '3': ['a', True]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
 
 
 def _places(folder: Path, subject: str) -> tuple[Path, Path]:

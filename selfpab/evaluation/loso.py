@@ -19,7 +19,7 @@ import numpy as np
 from selfpab.activities import Activities
 from selfpab.evaluation.calibration import calibration_sums, nothing_counted
 from selfpab.evaluation.clock import per_second
-from selfpab.evaluation.folds import Fold, save_fold, saved_fold
+from selfpab.evaluation.folds import Fold, finished_folds, plain, save_fold
 from selfpab.evaluation.metrics import confusion
 from selfpab.recording import UNLABELLED, Recording
 
@@ -72,25 +72,15 @@ def leave_one_subject_out(
     Raises ValueError for fewer than two subjects, a recording without labels or with labels that are no class, and a
     classifier that leaves a labelled sample without a prediction.
     """
-    by_subject = _by_subject(recordings, activities)
-    known: dict[str, Any] = dict(settings or {})
-    if folder is not None:  # reading every sample for the checksum takes a moment, and only folds on disk need it
-        known |= {"classes": list(activities.codes), "merge": {str(k): v for k, v in activities.merge.items()}}
-        known["data_sha256"] = checksum(recordings)
-
-    folds: dict[str, Fold] = {}
-    missing = []
-    for subject in by_subject:  # all old folds are checked before an hour is spent on a new one
-        fold = None if folder is None else saved_fold(folder, subject, known)
-        if fold is None:
-            missing.append(subject)
-        else:
-            folds[subject] = fold
+    subjects = checked_subjects(recordings, activities)
+    # reading every sample for the checksum takes a moment, and only folds on disk need it
+    known = fold_settings(settings or {}, activities, recordings) if folder is not None else {}
+    folds = finished_folds(folder, subjects, known) if folder is not None else {}  # all, before an hour is spent
     for done, subject in enumerate(folds, start=1):
         if progress:
-            progress(subject, done, len(by_subject))
+            progress(subject, done, len(subjects))
 
-    for subject in missing:
+    for subject in [subject for subject in subjects if subject not in folds]:
         fold, seconds = one_fold(build, recordings, activities, subject)
         if folder is not None:
             save_fold(folder, fold, seconds, known)
@@ -98,19 +88,24 @@ def leave_one_subject_out(
             save(subject, fold, seconds)
         folds[subject] = fold
         if progress:
-            progress(subject, len(folds), len(by_subject))
-    return {subject: folds[subject] for subject in by_subject}
+            progress(subject, len(folds), len(subjects))
+    return {subject: folds[subject] for subject in subjects}
 
 
 def one_fold(
     build: Callable[[], Classifier], recordings: Sequence[Recording], activities: Activities, subject: str
 ) -> tuple[Fold, "pl.DataFrame"]:
-    """Train without the subject and score it: its fold, and the table of `per_second` with a column `recording`."""
+    """Train without the subject and score it: its fold, and the table of `per_second` with a column `recording`.
+
+    A classifier may have `facts`, a mapping of plain values known after `fit` (layer_weights, validation {loss,
+    macro_f1}, losses ...); they become those of the fold.
+    """
     import polars as pl
 
     began = time.perf_counter()
     classifier = build()
     classifier.fit([recording for recording in recordings if recording.subject != subject])
+    facts = plain(dict(getattr(classifier, "facts", {})))  # now: predicting could not add to them honestly
     counts = np.zeros((len(activities), len(activities)), np.int64)
     calibration, unlabelled, tables = nothing_counted(), 0, []
     for number, recording in enumerate(r for r in recordings if r.subject == subject):
@@ -124,7 +119,15 @@ def one_fold(
         table = per_second(recording, truth, probabilities, activities)
         tables.append(table.with_columns(pl.lit(number, dtype=pl.Int32).alias("recording")))
     took_s = time.perf_counter() - began
-    return Fold(subject, counts, int(counts.sum()), unlabelled, calibration, took_s), pl.concat(tables)
+    return Fold(subject, counts, int(counts.sum()), unlabelled, calibration, took_s, facts), pl.concat(tables)
+
+
+def fold_settings(
+    settings: Mapping[str, Any], activities: Activities, recordings: Sequence[Recording]
+) -> dict[str, Any]:
+    """What a fold on disk must agree with before it is taken for one's own: settings, classes and the data's checksum."""
+    merge = {str(code): to for code, to in activities.merge.items()}
+    return {**settings, "classes": list(activities.codes), "merge": merge, "data_sha256": checksum(recordings)}
 
 
 def checksum(recordings: Sequence[Recording]) -> str:
@@ -143,8 +146,8 @@ def checksum(recordings: Sequence[Recording]) -> str:
     return total.hexdigest()
 
 
-def _by_subject(recordings: Sequence[Recording], activities: Activities) -> list[str]:
-    """The subjects in order, once everything that can be wrong with the data is known not to be."""
+def checked_subjects(recordings: Sequence[Recording], activities: Activities) -> list[str]:
+    """The subjects in order, once everything that can be wrong with the data is known not to be; else ValueError."""
     subjects = sorted({recording.subject for recording in recordings})
     if len(subjects) < 2:
         raise ValueError(

@@ -17,13 +17,22 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.evaluation.calibration import Calibration
-from selfpab.evaluation.folds import Fold
+from selfpab.evaluation.folds import Fold, plain
 from selfpab.evaluation.metrics import accuracy, f1, macro_f1, macro_f1_present, mean_and_error
 from selfpab.writing import write_text
 
 SCHEMA = 1
-DETAILS = ("seed", "precision", "upstream", "train_with", "search", "layer_weights")  # known to some methods only
+DETAILS = (
+    "seed",
+    "precision",
+    "upstream",
+    "train_with",
+    "search",
+    "layer_weights",
+    "validation",
+)  # of some methods only
 TAIL = ("config", "environment")
+VALIDATION = ("loss", "macro_f1")  # of people held out from training, never of the test subject
 
 
 def assemble(
@@ -42,13 +51,15 @@ def assemble(
     ----------
     folds : from `leave_one_subject_out`.
     data : `version` and `sha256` of the data set, as far as known; the sample counts are added.
-    details : any of seed, precision, upstream, train_with, search, layer_weights, config, environment. What is not
-        given does not appear; None appears as null, which says "there is none" (upstream of a support vector machine).
+    details : any of seed, precision, upstream, train_with, search, layer_weights, validation, config, environment. What
+        is not given does not appear; None appears as null, which says "there is none" (upstream of a support vector
+        machine). Layer weights and validation come from the folds' facts, as means, where every fold has them.
     """
     if not folds:
         raise ValueError("there are no results without folds")
     if strange := set(details) - {*DETAILS, *TAIL}:
         raise TypeError(f"results.json has no {sorted(strange)}; there are {', '.join((*DETAILS, *TAIL))}")
+    details = {**_mean_facts(folds.values()), **details}
     matrices = [fold.confusion for fold in folds.values()]
     per_class = np.array([f1(matrix) for matrix in matrices])
     content: dict[str, Any] = {
@@ -76,12 +87,12 @@ def assemble(
         **{key: details[key] for key in TAIL if key in details},
         "seconds": sum(fold.took_s for fold in folds.values()),
     }
-    return _plain(content)
+    return plain(content)
 
 
 def write_results(path: Path, results: Mapping[str, Any]) -> None:
     """Write the file whole or not at all."""
-    text = json.dumps(_plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(plain(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_text(path, text)
 
 
@@ -98,6 +109,21 @@ def read_results(path: Path) -> dict[str, Any]:
             "named in the file's `environment`"
         )
     return content
+
+
+def _mean_facts(folds: Iterable[Fold]) -> dict[str, Any]:
+    """Means over the folds of their layer weights and of their validation scores, rounded to 4 digits.
+
+    A mean over some of the folds would pass for one over all, so it is left out where a fold lacks it.
+    """
+    facts = [fold.facts for fold in folds]
+    means: dict[str, Any] = {}
+    if all(known.get("layer_weights") for known in facts):
+        means["layer_weights"] = np.mean([known["layer_weights"] for known in facts], axis=0).round(4)
+    if all(known.get("validation") for known in facts):
+        columns = {key: [known["validation"].get(key) for known in facts] for key in VALIDATION}
+        means["validation"] = {key: round(float(np.mean(v)), 4) for key, v in columns.items() if None not in v}
+    return means
 
 
 def _subject(fold: Fold) -> dict[str, Any]:
@@ -122,18 +148,3 @@ def _calibration(sums: Calibration) -> dict[str, Any]:
         confidence, correct = sums.confidence / sums.n, sums.correct / sums.n
     nll = sums.nll / total if total else math.nan
     return {"n": sums.n, "confidence": confidence, "correct": correct, "nll": nll}
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON values; what is not finite is None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, Path) else value

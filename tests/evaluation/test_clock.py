@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from selfpab.activities import Activities
-from selfpab.evaluation.clock import clock_seconds, per_second
+from selfpab.evaluation.clock import clock_seconds, per_second, second_rows
 from selfpab.recording import Recording, Segment
 
 TWO = Activities("two", (6, 1), ("standing", "walking"))
@@ -85,6 +85,19 @@ def test_a_zone_stays_across_the_change_of_clocks():
 def test_a_bare_offset_keeps_the_moment():
     start = datetime(2024, 1, 1, 8, tzinfo=timezone(timedelta(hours=3)))
     assert per_second(recording(50, start), np.zeros(50, int), one_hot([0] * 50), TWO)["time"].to_list() == [start]
+
+
+def test_rows_of_some_samples_are_those_of_all():
+    segments = (Segment(0, 70, 0.0), Segment(70, 71, 1.5), Segment(71, 200, 30.49))
+    given = recording(200, datetime(2024, 1, 1, 8, 0, 0, 600_000), segments)
+    slow = np.floor(np.round((given.sample_times_s() + 0.6) * 1e6) / 1e6).astype(int)
+    first, count, rows_of = second_rows(given)
+    assert (first, count) == (clock_seconds(given)[0], slow[-1] + 1)
+    np.testing.assert_array_equal(clock_seconds(given)[1], slow)
+    some = np.random.default_rng(0).integers(0, 200, 50)
+    np.testing.assert_array_equal(rows_of(some), slow[some])
+    first, count, rows_of = second_rows(recording(0))
+    assert (first, count, rows_of(np.zeros(0, int)).tolist()) == (0, 0, [])
 
 
 def test_times_that_run_backwards_are_refused():

@@ -64,6 +64,65 @@ def test_the_test_subject_never_reaches_fit_and_its_labels_never_reach_predict(r
     assert list(folds) == ["S1", "S2", "S3"]
 
 
+class Nearest:
+    """The class whose mean over the training samples is nearest; remembers all that training could have left in it."""
+
+    def fit(self, recordings):
+        values = np.concatenate([r.acceleration_g for r in recordings])
+        classes = np.concatenate([THREE.indices(r.labels) for r in recordings])
+        self.means = np.stack([values[classes == k].mean(axis=0) for k in range(3)])
+        self.facts = {"means": self.means, "people": sorted({r.subject for r in recordings})}
+
+    def predict(self, recording):
+        self.asked = recording
+        distance = np.abs(recording.acceleration_g[:, None] - self.means).sum(axis=2)
+        return distance.argmin(axis=1)
+
+    def probabilities(self, recording):
+        return np.eye(3)[self.predict(recording)] * 0.7 + 0.1
+
+
+def noisy(recording, seed):
+    values = recording.acceleration_g + np.random.default_rng(seed).normal(size=(len(recording), 6)).astype(np.float32)
+    return replace(recording, samples=values.astype(np.float32))
+
+
+def test_the_labels_of_the_test_subject_change_nothing_that_is_predicted(recordings):
+    people = [noisy(r, i) for i, r in enumerate(recordings)]
+    poisoned = [replace(r, labels=np.roll(r.labels, 7)) if r.subject == "S1" else r for r in people]
+    clean, other = (one_fold(Nearest, given, THREE, "S1") for given in (people, poisoned))
+    assert not np.array_equal(clean[0].confusion, other[0].confusion)  # the truth did change
+    assert clean[0].facts == other[0].facts
+    for column in ("activity", "p_standing", "p_walking", "p_cycling"):
+        assert clean[1][column].equals(other[1][column])
+
+
+def test_the_samples_of_the_test_subject_change_nothing_that_is_trained(recordings):
+    people = [noisy(r, i) for i, r in enumerate(recordings)]
+    poisoned = [noisy(r, 99) if r.subject == "S1" else r for r in people]
+    clean, other = (one_fold(Nearest, given, THREE, "S1")[0] for given in (people, poisoned))
+    assert clean.facts == other.facts
+    assert clean.facts["people"] == ["S2", "S3"]
+    assert not np.array_equal(clean.confusion, other.confusion)  # the test did change
+    assert one_fold(Nearest, poisoned, THREE, "S2")[0].facts != one_fold(Nearest, people, THREE, "S2")[0].facts
+
+
+def test_what_a_classifier_says_of_its_training_is_kept_with_the_fold(tmp_path, recordings):
+    class Talkative(Reader):
+        def fit(self, recordings):
+            super().fit(recordings)
+            self.facts = {"layer_weights": np.array([0.5, len(recordings)], np.float32), "loss": float("nan")}
+
+        def predict(self, recording):
+            self.facts["asked"] = recording.subject
+            return super().predict(recording)
+
+    new = leave_one_subject_out(Talkative, recordings, THREE, folder=tmp_path)
+    old = leave_one_subject_out(Talkative, recordings, THREE, folder=tmp_path)
+    assert new["S1"].facts == old["S1"].facts == {"layer_weights": [0.5, 2.0], "loss": None}
+    assert leave_one_subject_out(Reader, recordings, THREE)["S1"].facts == {}
+
+
 def test_perfect_prediction_gives_a_diagonal_over_all_recordings_of_a_subject(recordings):
     folds = leave_one_subject_out(Reader, recordings, THREE)
     for subject, fold in folds.items():

@@ -1,6 +1,7 @@
 """results.json: its form, what is absent, what is null."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,27 @@ def test_calibration_is_over_all_samples(results):
 def test_what_is_not_known_is_absent_and_what_is_none_is_null(results):
     assert results["upstream"] is None
     assert not {"precision", "train_with", "search", "layer_weights"} & set(results)
+
+
+def test_layer_weights_and_validation_are_means_over_all_folds_or_absent(folds):
+    told = {"method": "selfpab", "dataset": "three", "protocol": "paper", "data": {}}
+    facts = {
+        "S1": {"layer_weights": [0.1, 0.5], "validation": {"loss": 1.0, "macro_f1": 0.5}, "losses": [3.0]},
+        "S2": {"layer_weights": [0.3, 0.9], "validation": {"loss": 2.0, "macro_f1": 0.25}},
+        "S3": {"layer_weights": [0.2, 0.2], "validation": {"loss": 3.0, "macro_f1": 0.25}},
+    }
+    known = {subject: replace(fold, facts=facts[subject]) for subject, fold in folds.items()}
+    results = assemble(known, THREE, **told, seed=1)
+    assert results["layer_weights"] == [0.2, 0.5333]
+    assert results["validation"] == {"loss": 2.0, "macro_f1": 0.3333}
+    assert "losses" not in results
+    keys = list(results)
+    assert keys[keys.index("seed") :][:4] == ["seed", "layer_weights", "validation", "subjects"]
+    for missing in ({}, {"layer_weights": [], "validation": None}):
+        partly = known | {"S2": replace(known["S2"], facts=missing)}
+        assert not {"layer_weights", "validation"} & set(assemble(partly, THREE, **told))
+    unknown = known | {"S2": replace(known["S2"], facts={"validation": {"loss": None, "macro_f1": 0.25}})}
+    assert assemble(unknown, THREE, **told)["validation"] == {"macro_f1": 0.3333}
 
 
 def test_one_subject_has_no_standard_error(folds):

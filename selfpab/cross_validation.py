@@ -1,0 +1,292 @@
+"""Methods x seeds x subjects: everybody is left out once by each method and seed (paper, section 4.2).
+
+    RUN/<method>/seed-<n>/
+      config.yaml       resolved and complete; `preset=` of it repeats this evaluation
+      folds/, seconds/  what every subject gave (evaluation/folds.py); a fold that is there is not made again
+      results.json      once all folds are there
+
+All missing folds are one list of jobs, those of a method and seed beside each other, done in this process or on Dask
+workers (workers.py). A worker opens the data set once, builds a method once, and saves its folds itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from os import getpid
+from pathlib import Path
+from platform import node
+from typing import Any
+from uuid import uuid4
+
+from selfpab.activities import Activities
+from selfpab.allocator import keep_freed_memory
+from selfpab.config import ConfigError, dump
+from selfpab.data.datasets import Dataset, open_dataset
+from selfpab.evaluation.folds import Fold, finished_folds, save_fold
+from selfpab.evaluation.loso import checked_subjects, fold_settings, one_fold
+from selfpab.evaluation.results import assemble, read_results, write_results
+from selfpab.methods import EvaluateConfig, chosen_device, method
+from selfpab.progress import Progress, duration
+from selfpab.provenance import environment
+from selfpab.recording import Recording
+from selfpab.upstream.engine import resolved_precision
+from selfpab.upstream.pretraining import LONGEST_S, TooLong
+from selfpab.workers import check_workers, in_parallel
+from selfpab.writing import write_text
+
+
+class FoldsFailed(RuntimeError):
+    """Some folds failed; the others are saved, and the same call makes only those that are missing.
+
+    failures : what failed and why, a line each. lines : of `evaluate`, for the methods that are complete.
+    """
+
+    def __init__(self, failures: Sequence[str], lines: Sequence[str]) -> None:
+        super().__init__("\n".join([f"{len(failures)} folds failed; the same command tries them again", *failures]))
+        self.failures, self.lines = tuple(failures), tuple(lines)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `evaluate`, as its workers need it."""
+
+    key: str  # nothing that was opened outlives the call: files may change
+    dataset: str
+    sha256: str
+    pool: str
+    config: EvaluateConfig = field(compare=False)
+    make: Callable[..., Any] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One method with one seed."""
+
+    name: str
+    seed: int
+    folder: Path
+    settings: Mapping[str, Any]  # that a fold must agree with
+    details: Mapping[str, Any]  # for results.json
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fold."""
+
+    call: Call
+    part: Part
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.part.name}, seed {self.part.seed}, {self.subject}"
+
+
+def evaluate(
+    names: Sequence[str], dataset: str, run: Path, config: EvaluateConfig, *, make: Callable[..., Any] = method
+) -> list[str]:
+    """Leave one subject out with each method and seed, and say in a line each what came out.
+
+    Parameters
+    ----------
+    names : of methods.
+    dataset : a folder, or harth or har70plus (`open_dataset`).
+    run : folder of the results. With `config.scheduler`, it, the data set and the model must lie on storage that all
+        workers see under the same path.
+    make : (name, activities, config, seed, folder for outputs of the frozen encoder) -> what builds a fresh classifier
+        when called, with `settings` (plain values that scores depend on), `protocol` and `upstream` for results.json.
+
+    A killed evaluation goes on with the folds that are missing. Raises FoldsFailed after all the others are done; before
+    anything is computed ConfigError, and ValueError for folds of other settings or data; TooLong where 48 hours would
+    not do, once three folds are made.
+    """
+    seeds = seed_list(config)
+    check_workers(config.workers)
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"wanted one or more methods, each once, got {', '.join(names) or 'none'}")
+    data = open_dataset(dataset)
+    call = Call(
+        key=uuid4().hex,
+        dataset=str(data.folder.resolve()),
+        sha256=data.sha256,
+        pool=str((run / "pool").resolve()),
+        config=_for_workers(config),
+        make=make,
+    )
+    try:
+        subjects, known = _checked(call)
+        parts = [_part(call, name, seed, run, known) for name in names for seed in seeds]
+        done = [set(finished_folds(part.folder, subjects, part.settings)) for part in parts]  # all, before any work
+        if config.scheduler is not None or config.workers > 1:
+            _forget()  # the workers open them for themselves
+        for part in parts:
+            write_text(part.folder / "config.yaml", dump("evaluate", replace(config, seeds=str(part.seed))))
+        jobs = [
+            Job(call, p, subject)
+            for p, old in zip(parts, done, strict=True)
+            for subject in subjects
+            if subject not in old
+        ]
+        failures = _make_folds(jobs, len(parts) * len(subjects), config)
+    finally:
+        _forget()
+    lines = []
+    for part in parts:
+        folds = finished_folds(part.folder, subjects, part.settings)
+        if len(folds) == len(subjects):
+            fresh = any(job.part is part for job in jobs)
+            lines.append(_summary(part, _results(part, folds, data, fresh=fresh), several=len(seeds) > 1))
+        lost = [s for s in subjects if s not in folds and str(Job(call, part, s)) not in failures]
+        unseen = OSError(f"it is not in {part.folder}; do all workers write to the folder that this machine sees?")
+        failures |= {str(Job(call, part, s)): unseen for s in lost}
+    if failures:
+        told = [f"{job}: {_reason(error)}" for job, error in failures.items()]
+        raise FoldsFailed(told, lines) from next(iter(failures.values()))
+    return lines
+
+
+def seed_list(config: EvaluateConfig) -> tuple[int, ...]:
+    """The seeds of `seeds=`.
+
+    >>> seed_list(EvaluateConfig(seeds="0, 1,2"))
+    (0, 1, 2)
+    """
+    words = [word.strip() for word in config.seeds.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise ConfigError(f"seeds must be whole numbers with commas between them, as 0,1,2; got {config.seeds!r}")
+    seeds = tuple(int(word) for word in words)
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must differ, got {config.seeds!r}")
+    return seeds
+
+
+def make_fold(job: Job) -> tuple[str, float]:
+    """Train and test one fold and save it; which process did it, and the seconds it took."""
+    activities, recordings = _opened(job.call)
+    build = _built(job.call, job.part.name, job.part.seed)
+    fold, seconds = one_fold(build, recordings, activities, job.subject)
+    save_fold(job.part.folder, fold, seconds, job.part.settings)
+    return f"{node()} {getpid()}", fold.took_s
+
+
+def expected_s(took: Iterable[tuple[str, float]], left: int) -> float | None:
+    """Seconds that so many more folds will take, from (process, seconds) of those done; None before it can be said.
+
+    The first fold of every process is slow and does not count; two others are needed, so one process says it after
+    three folds. Methods that come later are taken to be as fast.
+
+    >>> expected_s([("a", 90.0), ("a", 10.0), ("a", 14.0)], 5)
+    60.0
+    """
+    seen: set[str] = set()
+    counted = []
+    for process, seconds in took:
+        counted += [seconds] if process in seen else []
+        seen.add(process)
+    return sum(counted) / len(counted) * left / len(seen) if len(counted) >= 2 else None
+
+
+def _make_folds(jobs: Sequence[Job], of: int, config: EvaluateConfig) -> dict[str, Exception]:
+    """What failed, and why."""
+    failures: dict[str, Exception] = {}
+    took: list[tuple[str, float]] = []
+    expected: float | None = None
+    with (
+        Progress("folds", of, done=of - len(jobs)) as progress,
+        closing(
+            in_parallel(make_fold, jobs, workers=config.workers, scheduler=config.scheduler, say=progress.say)
+        ) as outcomes,
+    ):
+        for job, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                failures[str(job)] = outcome
+                progress.say(f"failed: {job}: {_reason(outcome)}")
+            else:
+                took.append(outcome)
+            progress.advance(note=str(job))
+            left = of - progress.done
+            if expected is None and left and (expected := expected_s(took, left)) is not None:
+                if expected > LONGEST_S and not config.long:
+                    raise TooLong(
+                        f"this would take about {duration(expected)}; take preset=small, fewer seeds or methods, more "
+                        "workers=, or say long=yes"
+                    )
+                progress.say(f"expected duration {duration(expected)}")
+    return failures
+
+
+def _checked(call: Call) -> tuple[list[str], dict[str, Any]]:
+    """The subjects, and what folds must agree with about the data."""
+    activities, recordings = _opened(call)
+    return checked_subjects(recordings, activities), fold_settings({}, activities, recordings)
+
+
+def _part(call: Call, name: str, seed: int, run: Path, known: Mapping[str, Any]) -> Part:
+    chosen = _built(call, name, seed)
+    settings = {**chosen.settings, **known}
+    details = {"protocol": chosen.protocol, "upstream": chosen.upstream, "seed": seed}
+    details |= {key: settings[key] for key in ("precision",) if key in settings}
+    details["config"] = settings.get("finetune", chosen.settings)
+    return Part(name, seed, (run / name / f"seed-{seed}").resolve(), settings, details)
+
+
+def _results(part: Part, folds: Mapping[str, Fold], data: Dataset, *, fresh: bool) -> dict[str, Any]:
+    """results.json; one that is there and complete stays, for its `environment` is the one that made it."""
+    path = part.folder / "results.json"
+    if not fresh and path.is_file():
+        try:
+            return read_results(path)
+        except ValueError:  # of another version: made again
+            pass
+    about = {"version": data.version, "sha256": data.sha256}
+    results = assemble(
+        folds,
+        data.activities,
+        method=part.name,
+        dataset=data.name,
+        data=about,
+        environment=environment(),
+        **part.details,
+    )
+    write_results(path, results)
+    return results
+
+
+def _summary(part: Part, results: Mapping[str, Any], *, several: bool) -> str:
+    score = results["macro_f1"]
+    name = f"{part.name}, seed {part.seed}" if several else part.name
+    return (
+        f"{name}: macro F1 {100 * score['mean']:.1f} ± {100 * score['sem']:.1f} % ({len(results['subjects'])} people)"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError | OSError | RuntimeError) else f"{type(error).__name__}: {error}"
+
+
+def _for_workers(config: EvaluateConfig) -> EvaluateConfig:
+    """Whole paths, and the precision as this machine resolves it: on a cluster, another might resolve it otherwise."""
+    paths = {key: str(Path(path).resolve()) for key in ("upstream", "pool") if (path := getattr(config, key))}
+    return replace(config, precision=resolved_precision(config.precision, chosen_device(config)), **paths)
+
+
+@lru_cache(maxsize=1)
+def _opened(call: Call) -> tuple[Activities, list[Recording]]:
+    keep_freed_memory()
+    data = open_dataset(call.dataset)
+    if data.sha256 != call.sha256:
+        raise ValueError(f"{call.dataset} holds other data here than where the evaluation was started")
+    return data.activities, list(data.recordings())
+
+
+@lru_cache(maxsize=1)
+def _built(call: Call, name: str, seed: int) -> Any:
+    return call.make(name, _opened(call)[0], call.config, seed, Path(call.pool))
+
+
+def _forget() -> None:
+    """Let go of data and models."""
+    _opened.cache_clear()
+    _built.cache_clear()
