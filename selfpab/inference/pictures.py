@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfpab.inference.model import Prediction
+from selfpab.inference.prediction import Prediction
 from selfpab.recording import UNLABELLED
 
 POINTS = 4000  # at most so many columns are drawn

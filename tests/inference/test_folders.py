@@ -1,7 +1,8 @@
 """Many recordings: a folder each, none in the way of another."""
 
+import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.inference import folders as module
 from selfpab.inference.folders import PredictConfig, embed_folder, predict_folder
 from selfpab.inference.model import Model, load
-from selfpab.recording import Recording, Segment
+from selfpab.recording import Mark, Recording, Segment
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
 
+WRITTEN = ["bouts.csv", "daily.csv", "info.json", "seconds.parquet"]
 TWO = Activities("two", (7, 1), ("sitting", "walking"))
 
 
@@ -68,9 +70,12 @@ def test_one_that_fails_does_not_stop_the_others(study, tmp_path, config):
     assert "b.csv" in outcome[1][1]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c"]
     for name in ("a", "c"):
-        assert sorted(p.name for p in (tmp_path / "out" / name).iterdir()) == ["info.json", "seconds.parquet"]
-        expected = load(config.model, precision="fp32").predict(read(study / f"{name}.parquet")).seconds
-        assert pl.read_parquet(tmp_path / "out" / name / "seconds.parquet").equals(expected)
+        assert sorted(p.name for p in (tmp_path / "out" / name).iterdir()) == WRITTEN
+        expected = load(config.model, precision="fp32").predict(read(study / f"{name}.parquet"))
+        assert pl.read_parquet(tmp_path / "out" / name / "seconds.parquet").equals(expected.seconds)
+        expected.write(tmp_path / "again")
+        for file in ("daily.csv", "bouts.csv"):
+            assert (tmp_path / "out" / name / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
 def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, config):
@@ -84,11 +89,44 @@ def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, confi
     assert info["seconds"] == 24
     assert sum(info["seconds_per_activity"].values()) == 10
     assert set(info["seconds_per_activity"]) <= {"sitting", "walking"}
-    assert info["model"] == {"folder": "mine", "encoder_sha256": load(config.model).upstream.sha256}
+    assert info["seconds_recorded"] == 10
+    assert info["non_wear"] == "not looked for"
+    table = pl.read_parquet(tmp_path / "out" / "a" / "seconds.parquet")
+    assert info["uncertain_below"] == 0.6
+    assert info["seconds_uncertain"] == table["uncertain"].sum()
+    assert info["bouts"] == pl.read_csv(tmp_path / "out" / "a" / "bouts.csv").height
+    assert info["days"] == 1
+    weights = hashlib.sha256((Path(config.model) / "weights.safetensors").read_bytes()).hexdigest()
+    encoder = load(config.model).upstream.sha256
+    assert info["model"] == {"folder": "mine", "encoder_sha256": encoder, "weights_sha256": weights}
     assert info["precision"] == "fp32"
     assert info["source"]["path"].endswith("a.parquet")
     assert "torch" in info["environment"]
     assert info["took_s"] >= 0
+
+
+def test_non_wear_is_counted_where_it_is_marked(study, tmp_path, config, monkeypatch):
+    def marked(path, **settings):
+        return replace(read(path, **settings), marks=(Mark(0, 100, "non-wear"), Mark(120, 130, "clipping")))
+
+    monkeypatch.setattr(module, "read", marked)
+    predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
+    assert info["non_wear"] == {"stretches": 1, "seconds": 2}
+    (day,) = pl.read_csv(tmp_path / "out" / "a" / "daily.csv").rows(named=True)
+    assert (day["wear_minutes"], day["recorded_minutes"]) == (0.1333, 0.1667)
+    assert pl.read_parquet(tmp_path / "out" / "a" / "seconds.parquet")["flags"][2] == "clipping"
+
+
+def test_settings_of_the_tables(study, tmp_path, config):
+    asked = replace(config, csv=True, uncertain_below=0.99)
+    predict_folder([study / "a.parquet"], tmp_path / "out", asked)
+    assert sorted(p.name for p in (tmp_path / "out" / "a").iterdir()) == sorted([*WRITTEN, "seconds.csv.gz"])
+    info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
+    assert info["uncertain_below"] == 0.99
+    assert info["seconds_uncertain"] == 10
+    with pytest.raises(ConfigError, match=r"uncertain_below must be a probability between 0 and 1, got 60"):
+        predict_folder([study], tmp_path / "out", replace(config, uncertain_below=60.0))
 
 
 def test_equal_names_from_two_folders_do_not_collide(study, tmp_path, config):
@@ -150,11 +188,13 @@ def test_a_table_is_whole_or_not_there(study, tmp_path, config, monkeypatch):
     monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
     with pytest.raises(KeyboardInterrupt):
         predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    left = sorted(p.name for p in (tmp_path / "out" / "a").iterdir())
+    assert left == ["bouts.csv", "daily.csv", "seconds.parquet"]
     assert (tmp_path / "out" / "a" / "seconds.parquet").read_bytes() == before
 
 
 def test_a_failure_in_prediction_is_reported_like_one_in_reading(study, tmp_path, config, monkeypatch):
-    def fail(self, recording):
+    def fail(self, recording, **_):
         raise ValueError("no such luck")
 
     monkeypatch.setattr(Model, "predict", fail)

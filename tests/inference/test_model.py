@@ -65,12 +65,13 @@ def test_one_row_per_clock_second_gaps_included(folder):
     last = moments[-1].replace(microsecond=0)
     assert table["time"].to_list() == seconds[: seconds.index(last) + 1]
     probabilities = ["p_lie_down", "p_sit", "p_walk_fast"]
-    assert table.columns == ["time", "activity", "activity_name", "probability", *probabilities, "gap"]
+    marked = ["uncertain", "wear", "gap", "enmo_back_mg", "enmo_thigh_mg", "flags"]
+    assert table.columns == ["time", "activity", "activity_name", "probability", *probabilities, *marked]
     covered = {m.replace(microsecond=0) for m in moments}
     assert table["gap"].to_list() == [time not in covered for time in table["time"]]
     gaps, rows = table.filter("gap"), table.filter(~table["gap"])
     assert len(gaps) > 50
-    assert all(gaps[name].null_count() == len(gaps) for name in table.columns[1:-1])
+    assert all(gaps[name].null_count() == len(gaps) for name in table.columns[1:] if name not in ("gap", "flags"))
     assert all(rows[name].null_count() == 0 for name in table.columns)
     np.testing.assert_allclose(rows.select(probabilities).to_numpy().sum(1), 1, rtol=1e-5)
     best = rows.select(probabilities).to_numpy().argmax(1)
@@ -90,6 +91,39 @@ def test_a_second_is_the_mean_of_its_samples(folder):
     for second in (0, 1, 20, 25, 101, times[-1]):
         mean = prediction.probabilities[times == second].mean(0)
         np.testing.assert_allclose(prediction.seconds.row(second)[4:7], mean, rtol=1e-5)
+
+
+def test_what_is_uncertain_can_be_asked_for(folder):
+    model, given = load(folder, precision="fp32"), recording(((0, 1000, 0.0),))
+    default, strict = model.predict(given).seconds, model.predict(given, uncertain_below=0.95).seconds
+    assert default["uncertain"].to_list() == [p < 0.6 for p in default["probability"]]
+    assert strict["uncertain"].to_list() == [p < 0.95 for p in strict["probability"]]
+    assert default["uncertain"].sum() < strict["uncertain"].sum()
+
+
+def test_overlapping_windows_are_averaged_frame_by_frame(folder):
+    """Softmax of every frame in every window, averaged; by a loop."""
+    model, given = load(folder, precision="fp32"), recording()
+    extractor = Extractor.of_encoder(model.upstream, "fp32")
+    starts, stops = extractor.windows(given, step=599 - OVERLAP, to_the_end=True)
+    found: dict[int, list[np.ndarray]] = {}
+    for window, begins in zip(extractor.lazy_states(given, starts, stops).values, starts, strict=True):
+        with torch.no_grad():
+            logits = model.head(torch.from_numpy(window[:, None]).float())[0]
+        for begin, each in zip(begins, logits.double().softmax(-1).numpy(), strict=True):
+            if begin >= 0:
+                found.setdefault(int(begin), []).append(each)
+    frames = model.predict(given).frames
+    assert frames.starts.tolist() == sorted(found)
+    assert max(map(len, found.values())) > 1
+    # a batch of another size is summed in another order
+    np.testing.assert_allclose(frames.values, [np.mean(found[start], axis=0) for start in sorted(found)], atol=1e-6)
+
+
+def test_an_empty_recording_is_an_error(folder):
+    nothing = Recording("p", None, 50.0, np.zeros((0, 6), np.float32))
+    with pytest.raises(ValueError, match="the recording is empty: there is nothing to predict"):
+        load(folder).predict(nothing)
 
 
 def test_a_recording_without_a_date_has_whole_seconds(folder):
@@ -114,7 +148,7 @@ def slow_embedding(model, given, offset_s):
     """Sums and counts by loops over windows, frames and seconds."""
     extractor = Extractor.of_encoder(model.upstream, "fp32")
     starts, stops = extractor.windows(given, step=599 - OVERLAP, to_the_end=True)
-    values = extractor.states(given, starts, stops).astype(np.float64)
+    values = np.stack(list(extractor.lazy_states(given, starts, stops).values)).astype(np.float64)
     second = np.floor(given.sample_times_s() + offset_s + 1e-9).astype(int)
     by_middle, by_touch = {}, {}
     for window in range(len(starts)):

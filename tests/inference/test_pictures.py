@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 
 from selfpab.activities import HARTH
 from selfpab.data.simulation import simulate
-from selfpab.evaluation.clock import per_second
-from selfpab.inference.model import Prediction
+from selfpab.features.framing import frame_starts
+from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.pictures import draw_day
+from selfpab.inference.prediction import Prediction
+from selfpab.inference.seconds import second_table
+from selfpab.recording import Mark
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -18,8 +20,10 @@ def test_a_day(tmp_path, labelled):
     (recording,) = simulate(1, 0.1, seed=3)
     if not labelled:
         recording = replace(recording, labels=None)
-    chances = np.random.default_rng(0).dirichlet(np.ones(len(HARTH)), len(recording))
-    table = per_second(recording, np.full(len(recording), -1), chances, HARTH).drop("truth")
-    prediction = Prediction(recording, HARTH, chances, table.with_columns(gap=pl.col("activity").is_null()))
+    starts, stops = frame_starts(recording.segments, frame_samples=50, hop_samples=25, to_the_end=True)
+    chances = np.random.default_rng(0).dirichlet(np.ones(len(HARTH)), len(starts))
+    frames = FrameProbabilities(chances, starts, stops, 50)
+    marked = replace(recording, marks=(Mark(5000, 6000, "sensor dropout"),))
+    prediction = Prediction(marked, HARTH, frames, second_table(marked, frames, HARTH))
     path = draw_day(prediction, tmp_path / "day.png", title="a day")
     assert path.stat().st_size > 20_000

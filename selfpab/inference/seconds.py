@@ -1,0 +1,108 @@
+"""The table `seconds`: one row per clock second of a recording (DESIGN 2, prediction folder).
+
+Made block by block, so that the memory needed beyond the table does not grow with the samples.
+Legend: N samples, R seconds, K classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from selfpab.activities import Activities
+from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
+from selfpab.features.enmo import enmo_mg
+from selfpab.inference.frames import FrameProbabilities
+from selfpab.recording import Recording
+
+NON_WEAR = "non-wear"  # kinds of marks that mean more than a flag
+SENSOR_MISSING = "sensor dropout"
+SENSORS = ("back", "thigh")
+UNCERTAIN_BELOW = 0.6  # ours
+BLOCK_SAMPLES = 500_000  # at once: under three hours at 50 Hz
+
+
+def second_table(
+    recording: Recording,
+    frames: FrameProbabilities,
+    activities: Activities,
+    *,
+    uncertain_below: float = UNCERTAIN_BELOW,
+) -> pl.DataFrame:
+    """One row per clock second from the first to the last sample, gaps included.
+
+    A mark of the recording counts for every second of which it touches a sample.
+
+    Returns
+    -------
+    time : the second's beginning; whole seconds from the start where the recording has no date.
+    activity : code of the most probable class, ties to the lower class index; null in gaps and where a sensor is missing
+        (a mark "sensor dropout"), as are activity_name, probability, p_<class> ... and uncertain. It is given, but means
+        little, where the sensors were not worn.
+    probability, p_<class> ... : mean over the second's samples; a sample's is the mean of the frames that cover it.
+    uncertain : probability below `uncertain_below` (ours).
+    wear : no mark "non-wear" touches the second; null in gaps. A recording in which nobody looked for non-wear is worn.
+    gap : the second has no sample.
+    enmo_back_mg, enmo_thigh_mg : mean ENMO of the second's samples; null in gaps and, as a mark does not say which sensor
+        it means, both null where a sensor is missing.
+    flags : kinds of the marks that touch the second, in alphabetical order with ";" between; "" where there are none.
+    """
+    first, count, _ = second_rows(recording)
+    mean, enmo, samples = _means(recording, frames)
+    gap = samples == 0
+    marked = _marked_seconds(recording)
+    nowhere = np.zeros(count, bool)
+    missing = gap | marked.get(SENSOR_MISSING, nowhere)
+    columns = {"time": second_times(recording.start, first, count)}
+    columns |= answer_columns(mean, missing, activities)
+    columns["uncertain"] = nullable(mean.max(axis=1, initial=0.0) < uncertain_below, missing, pl.Boolean)
+    columns["wear"] = nullable(~marked.get(NON_WEAR, nowhere), gap, pl.Boolean)
+    columns["gap"] = pl.Series(gap, dtype=pl.Boolean)
+    columns |= {f"enmo_{s}_mg": nullable(enmo[:, i], missing, pl.Float32) for i, s in enumerate(SENSORS)}
+    columns["flags"] = _flags({kind: touched & ~gap for kind, touched in marked.items()}, count)
+    return pl.DataFrame(columns)
+
+
+def _means(recording: Recording, frames: FrameProbabilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean probabilities (R, K), mean ENMO in mg (R, 2), number of samples (R,) of every second; 0 in gaps."""
+    _, count, rows_of = second_rows(recording)
+    sums = np.zeros((count, frames.values.shape[1]))
+    enmo = np.zeros((count, len(SENSORS)))
+    samples = np.zeros(count, np.int64)
+    for first in range(0, len(recording), BLOCK_SAMPLES):
+        stop = min(first + BLOCK_SAMPLES, len(recording))
+        rows = rows_of(np.arange(first, stop))
+        here, local = slice(rows[0], rows[-1] + 1), rows - rows[0]
+        samples[here] += np.bincount(local)
+        enmo[here] += _sums(local, enmo_mg(recording.piece(first, stop)))
+        # between these samples neither the second nor the frames change: one value stands for many
+        edges = np.concatenate([[first], first + 1 + np.flatnonzero(np.diff(rows)), frames.changes(first, stop)])
+        edges = np.unique(edges)
+        lengths = np.diff(edges, append=stop)
+        sums[here] += _sums(local[edges - first], frames.at(edges) * lengths[:, None])
+    return sums / np.maximum(samples, 1)[:, None], enmo / np.maximum(samples, 1)[:, None], samples
+
+
+def _sums(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Column sums of the values (n, C) of equal row: (rows[-1] + 1, C)."""
+    return np.stack([np.bincount(rows, column) for column in values.T], axis=1)
+
+
+def _marked_seconds(recording: Recording) -> dict[str, np.ndarray]:
+    """Which seconds the marks of a kind reach over, bool (R,), by kind in alphabetical order."""
+    _, count, rows_of = second_rows(recording)
+    marks = [mark for mark in recording.marks if mark.stop > mark.first]
+    touched: dict[str, np.ndarray] = {}
+    for kind in sorted({mark.kind for mark in marks}):
+        change = np.zeros(count + 1, np.int64)
+        np.add.at(change, rows_of(np.array([m.first for m in marks if m.kind == kind])), 1)
+        np.add.at(change, rows_of(np.array([m.stop - 1 for m in marks if m.kind == kind])) + 1, -1)
+        touched[kind] = np.cumsum(change[:-1]) > 0
+    return touched
+
+
+def _flags(marked: dict[str, np.ndarray], count: int) -> pl.Series:
+    if not marked:
+        return pl.Series([""], dtype=pl.String).new_from_index(0, count)
+    kinds = [pl.when(pl.Series(touched)).then(pl.lit(kind)) for kind, touched in marked.items()]
+    return pl.select(pl.concat_str(kinds, separator=";", ignore_nulls=True)).to_series()

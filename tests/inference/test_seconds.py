@@ -1,0 +1,142 @@
+"""One row per clock second, against a loop over samples."""
+
+import math
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from selfpab.activities import HARTH, Activities
+from selfpab.data.simulation import simulate
+from selfpab.evaluation.clock import per_second
+from selfpab.features.framing import frame_starts
+from selfpab.inference import seconds as module
+from selfpab.inference.frames import FrameProbabilities
+from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING, second_table
+from selfpab.recording import Mark, Recording, Segment
+
+TWO = Activities("two", (7, 1), ("sitting", "walking"))
+START = datetime(2024, 1, 1, 8, 0, 0, 600_000)
+SEGMENTS = (Segment(0, 310, 0.0), Segment(310, 330, 9.0), Segment(330, 800, 12.3))
+
+
+def frames_of(recording, classes=2, seed=0):
+    starts, stops = frame_starts(recording.segments, frame_samples=50, hop_samples=25, to_the_end=True)
+    values = np.random.default_rng(seed).dirichlet(np.ones(classes), len(starts))
+    return FrameProbabilities(values, starts, stops, 50)
+
+
+def made(marks=(), start=START, segments=SEGMENTS):
+    values = np.random.default_rng(1).normal(0, 0.8, (segments[-1].stop, 6)).astype(np.float32)
+    return Recording("p", start, 50.0, values, segments=segments, marks=tuple(Mark(*m) for m in marks))
+
+
+def slow_rows(recording, frames, activities, below):
+    """Second by second, sample by sample, frame by frame."""
+    moments = [recording.start + timedelta(microseconds=round(s * 1e6)) for s in recording.sample_times_s()]
+    second = moments[0].replace(microsecond=0)
+    rows = []
+    while second <= moments[-1]:
+        here = [i for i, moment in enumerate(moments) if moment.replace(microsecond=0) == second]
+        kinds = sorted({m.kind for m in recording.marks for i in here if m.first <= i < m.stop})
+        row = dict.fromkeys(["activity", "activity_name", "probability", *activities.columns, "uncertain", "wear"])
+        row |= {"time": second, "gap": not here, "flags": ";".join(kinds), "enmo_back_mg": None, "enmo_thigh_mg": None}
+        if here:
+            row["wear"] = "non-wear" not in kinds
+        if here and "sensor dropout" not in kinds:
+            chances = []
+            for i in here:
+                covering = [
+                    frames.values[f]
+                    for f in range(len(frames.starts))
+                    if frames.starts[f] <= i < min(frames.starts[f] + 50, frames.stops[f])
+                ]
+                chances.append(np.mean(covering, axis=0))
+            mean = np.mean(chances, axis=0)
+            best = int(np.argmax(mean))
+            row |= {"activity": activities.codes[best], "activity_name": activities.names[best]}
+            row |= {"probability": mean[best], "uncertain": bool(mean[best] < below)}
+            row |= dict(zip(activities.columns, mean, strict=True))
+            for name, axes in (("enmo_back_mg", slice(0, 3)), ("enmo_thigh_mg", slice(3, 6))):
+                norms = [math.hypot(*recording.samples[i, axes].tolist()) for i in here]
+                row[name] = float(np.mean([max(norm - 1, 0) for norm in norms])) * 1000
+        rows.append(row)
+        second += timedelta(seconds=1)
+    return rows
+
+
+MARKS = [
+    (0, 10, "clipping"),
+    (90, 120, "repair"),  # sample 120 begins a second
+    (100, 100, "an empty one"),
+    (200, 320, "non-wear"),  # over the first gap
+    (260, 300, "clipping"),
+    (270, 275, "repair"),
+    (271, 272, "bump"),
+    (500, 501, "sensor dropout"),
+    (700, 800, "repair"),
+]
+
+
+@pytest.mark.parametrize("block", [1, 7, 333, 500_000])
+@pytest.mark.parametrize("marks", [(), MARKS])
+def test_the_table_is_that_of_a_slow_loop(marks, block, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_SAMPLES", block)
+    recording = made(marks)
+    frames = frames_of(recording)
+    table = second_table(recording, frames, TWO, uncertain_below=0.7)
+    slow = slow_rows(recording, frames, TWO, 0.7)
+    assert table.columns == [
+        *("time", "activity", "activity_name", "probability", "p_sitting", "p_walking", "uncertain", "wear", "gap"),
+        *("enmo_back_mg", "enmo_thigh_mg", "flags"),
+    ]
+    assert len(table) == len(slow) == 23
+    for name in ("time", "activity", "activity_name", "uncertain", "wear", "gap", "flags"):
+        assert table[name].to_list() == [row[name] for row in slow], name
+    for name in ("probability", "p_sitting", "p_walking", "enmo_back_mg", "enmo_thigh_mg"):
+        for found, wanted in zip(table[name], (row[name] for row in slow), strict=True):
+            assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-6)), name
+    assert {True, False} <= set(table["uncertain"])
+    assert {True, False} <= set(table["gap"])
+    if marks:
+        assert {"", "non-wear", "bump;clipping;non-wear;repair", "sensor dropout"} <= set(table["flags"])
+        assert (table["gap"] & (table["flags"] != "")).sum() == 0
+
+
+def test_a_simulated_person_has_the_numbers_of_the_evaluation():
+    (recording,) = simulate(1, 0.3, seed=2)
+    frames = frames_of(recording, len(HARTH))
+    table = second_table(recording, frames, HARTH)
+    samples = frames.at(np.arange(len(recording)))
+    scored = per_second(recording, np.full(len(recording), -1), samples, HARTH).drop("truth")
+    found = table.select(scored.columns)
+    assert found.drop("probability", *HARTH.columns).equals(scored.drop("probability", *HARTH.columns))
+    chances = ["probability", *HARTH.columns]
+    np.testing.assert_allclose(found.select(chances).to_numpy(), scored.select(chances).to_numpy(), rtol=1e-6)
+    assert table["wear"].drop_nulls().all()
+
+
+def test_ties_go_to_the_lower_class_index_and_are_uncertain():
+    recording = made(segments=(Segment(0, 100, 0.0),), start=None)
+    even = FrameProbabilities(np.full((3, 2), 0.5), np.array([0, 25, 50]), np.array([100] * 3), 50)
+    table = second_table(recording, even, TWO)
+    assert table["time"].to_list() == [0, 1]
+    assert table["activity"].to_list() == [7, 7]
+    assert table["uncertain"].to_list() == [True, True]
+    assert second_table(recording, even, TWO, uncertain_below=0.5)["uncertain"].to_list() == [False, False]
+
+
+def test_what_the_kinds_are_called():
+    """Readers that look for non-wear and dropouts must use these words."""
+    assert (NON_WEAR, SENSOR_MISSING) == ("non-wear", "sensor dropout")
+    table = second_table(made(), frames_of(made()), TWO)
+    assert dict(table.schema) == {
+        "time": pl.Datetime("us"),
+        "activity": pl.Int32,
+        "activity_name": pl.String,
+        **dict.fromkeys(("probability", "p_sitting", "p_walking"), pl.Float32),
+        **dict.fromkeys(("uncertain", "wear", "gap"), pl.Boolean),
+        **dict.fromkeys(("enmo_back_mg", "enmo_thigh_mg"), pl.Float32),
+        "flags": pl.String,
+    }
