@@ -15,16 +15,19 @@ from selfpab.data.simulated_dataset import SimulateConfig, simulate_folder
 from selfpab.data.simulation import simulate
 from selfpab.data.windows import Windows
 from selfpab.evaluation.metrics import confusion, macro_f1
-from selfpab.evaluation.results import read_results
+from selfpab.final_models import finetune
 from selfpab.inference import load as load_model
 from selfpab.inference.pictures import draw_day
-from selfpab.methods import EvaluateConfig, evaluate, finetune
+from selfpab.methods import EvaluateConfig
 from selfpab.progress import duration
+from selfpab.reproduce.evaluation_run import evaluate_and_report
 from selfpab.upstream import PretrainConfig, ingest, make_fabric, pretrain
 from selfpab.upstream.pictures import draw_losses, draw_reconstructions
 from selfpab.upstream.reconstruction import reconstruction_losses
 from selfpab.upstream.run import metrics
 from selfpab.writing import write_text
+
+METHODS = ("selfpab", "spectr-mlp", "random-encoder")
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,17 @@ def demonstrate(out: Path, config: DemoConfig) -> Iterator[str]:
         EvaluateConfig,
         preset="tiny",
         section="evaluate",
-        settings=[f"upstream={out / 'pretraining' / 'model'}", f"seed={config.seed}"],
+        settings=[f"upstream={out / 'pretraining' / 'model'}", f"seeds={config.seed}"],
     )
-    methods = ("selfpab", "random-encoder", "spectr-mlp")
-    evaluate(methods, str(people), out / "evaluation", chosen)
-    yield "3  leave one subject out, macro F1 over people; simulated people are easier than real ones, and the encoder"
-    yield "   has seen them all, without their labels:"
-    for name in methods:
-        score = read_results(out / "evaluation" / name / "results.json")["macro_f1"]
-        yield f"     {name:15s} {100 * score['mean']:5.1f} ± {100 * score['sem']:.1f} %"
+    *table, page = evaluate_and_report(METHODS, str(people), out / "evaluation", chosen)
+    yield "3  leave one subject out, at 50 Hz; simulated people are easier than real ones, and the encoder has seen them"
+    yield "   all, without their labels:"
+    yield from (f"     {line}" for line in table)
 
-    model = load_model(finetune(str(people), out / "model", chosen))
+    model = load_model(finetune([str(people)], out / "model", chosen))
     (stranger,) = simulate(1, config.day_hours, seed=config.seed + 1)
     prediction = model.predict(stranger)
-    prediction.seconds.write_parquet(out / "day.parquet")
+    prediction.write(out / "day")
     assert stranger.labels is not None
     matrix = confusion(prediction.activities.indices(stranger.labels), prediction.classes, len(prediction.activities))
     day = draw_day(prediction, out / "day.png", title=f"{stranger.subject}: a simulated day of a person never seen")
@@ -85,6 +85,6 @@ def demonstrate(out: Path, config: DemoConfig) -> Iterator[str]:
     }
     write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     yield f"done in {duration(time.monotonic() - began)}. Open:"
-    for path in (curve, rebuilt, day):
+    for path in (curve, rebuilt, day, page.removeprefix("open ")):
         yield f"     {path}"
-    yield f"   and load {out / 'day.parquet'} (one row per second) in pandas, polars or R (arrow)."
+    yield f"   and {out / 'day'}: daily.csv, bouts.csv, and seconds.parquet for pandas, polars or R (arrow)."
