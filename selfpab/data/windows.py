@@ -58,6 +58,8 @@ class Windows:
     people : whose recordings; all of the corpus's by default.
     hours : how many hours of them, as nested subsets; all by default. More than there are raises ValueError.
     window_frames, frame_samples, hop_samples : see `features.spectrograms.SpectrogramConfig`.
+    shift : cut every run elsewhere in every epoch, by up to half a window (ours); else always at the same places. With
+        few `hours` the windows then reach into their neighbours.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class Windows:
         people: Collection[str] | None = None,
         hours: float | None = None,
         seed: int = 0,
+        shift: bool = False,
         join_gap_s: float = JOIN_GAP_S,
     ) -> None:
-        self.corpus, self.seed = corpus, seed
+        self.corpus, self.seed, self.shift = corpus, seed, shift
         self.window_frames, self.frame_samples, self.hop_samples = window_frames, frame_samples, hop_samples
         self.runs: list[tuple[int, tuple[Segment, ...]]] = []
         lengths = []
@@ -119,7 +122,7 @@ class Windows:
 
     def take(self, first: int, count: int) -> Batch:
         """The windows at places `first` to `first + count`."""
-        pieces = [self._window(self.number(place)) for place in range(first, first + count)]
+        pieces = [self._window(self.number(place), place // self.count) for place in range(first, first + count)]
         samples = max(sum(stop - start for start, stop in cut) for _, cut in pieces)
         counts = np.zeros((count, samples, 6), np.int16)
         frames = np.full((count, self.window_frames), -1, np.int32)
@@ -143,12 +146,16 @@ class Windows:
             self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1} | {epoch: order}
         return int(self.chosen[self._orders[epoch][rest]])
 
-    def _window(self, number: int) -> tuple[int, list[tuple[int, int]]]:
+    def _window(self, number: int, epoch: int) -> tuple[int, list[tuple[int, int]]]:
         """(place in the index, pieces (start, stop) in samples) of one window of the corpus."""
         run = int(np.searchsorted(self.ends, number, side="right"))
         inside = number - (int(self.ends[run - 1]) if run else 0)
         length = int(self.lengths[run])
-        first = min(inside * (self.window_frames + 1), max(0, length - self.window_frames))
+        first = inside * (self.window_frames + 1)
+        if self.shift:
+            half = self.window_frames // 2
+            first += int(np.random.default_rng(seed_of("shift", self.seed, epoch, run)).integers(-half, half + 1))
+        first = min(max(0, first), max(0, length - self.window_frames))
         stop = min(length, first + self.window_frames)
         place, segments = self.runs[run]
         cut, passed = [], 0

@@ -39,6 +39,7 @@ class PretrainConfig:
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     hours: float | None = None  # unlabelled hours used, as nested subsets; none: all
+    shift: bool = False  # ours: windows lie elsewhere in every epoch; more variety where a corpus is small
     steps: int = 937_500  # section 4.1: 50 epochs of 100,000 h, 12 windows an hour, 64 a step
     batch: int = 64  # section 4.1; over all processes
     peak_rate: float = 1e-4  # section 4.1
@@ -143,7 +144,7 @@ def training_data(corpus: Corpus, config: PretrainConfig) -> tuple[Windows, Wind
         "hop_samples": shape.hop_samples,
         "seed": config.seed,
     }
-    training = Windows(corpus, people=people, hours=config.hours, **cut)
+    training = Windows(corpus, people=people, hours=config.hours, shift=config.shift, **cut)
     validation = Windows(corpus, people=held_out, **cut) if held_out else None
     sums = [Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries if e.subject in set(people)]
     return training, validation, Moments.joined(sums).normalisation(f"{len(people)} people of {corpus.folder.name}")

@@ -125,3 +125,23 @@ def test_nothing_long_enough_is_an_error(tmp_path):
     corpus = corpus_of(tmp_path, {"a": (49, ())})
     with pytest.raises(ValueError, match="no stretch of 50 samples"):
         Windows(corpus, **SHAPE)
+
+
+def test_shifted_windows_lie_elsewhere_in_every_epoch_and_inside_their_run(tmp_path):
+    segments = (Segment(0, 100_000, 0.0), Segment(100_000, 160_000, 5000.0))
+    windows = Windows(corpus_of(tmp_path, {"a": (160_000, segments)}), shift=True, **SHAPE)
+    size, seen = len(windows), set()
+    for epoch in range(6):
+        batch = windows.take(epoch * size, size)
+        assert (batch.frames >= 0).all()  # every window is whole
+        for number in range(size):
+            (_, ((start, stop),)) = windows._window(number, epoch)
+            assert stop - start == 15_000
+            assert stop <= 100_000 or start >= 100_000
+            seen.add(start)
+    assert len(seen) > 4 * size
+    np.testing.assert_array_equal(windows.take(2 * size + 1, 3).counts, windows.take(2 * size, 4).counts[1:])
+    still = Windows(windows.corpus, **SHAPE)
+    assert {still._window(number, 5)[1][0][0] for number in range(size)} == {
+        still._window(number, 0)[1][0][0] for number in range(size)
+    }
