@@ -78,6 +78,16 @@ class Activities:
         spare = iter(SPARE_COLOURS * (1 + len(self) // len(SPARE_COLOURS)))
         return tuple(COLOURS.get(code) or next(spare) for code in self.codes)
 
+    def unmerged(self) -> Activities:
+        """The same with every merged code as a class of its own, behind the others.
+
+        >>> HARTH.unmerged().codes
+        (1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 130, 140)
+        """
+        more = sorted(self.merge)
+        names = tuple(NAMES.get(code, f"code {code}") for code in more)
+        return Activities(self.name, (*self.codes, *more), (*self.names, *names))
+
     def indices(self, labels: np.ndarray, *, unknown: str = "error") -> np.ndarray:
         """Class index of every label, int64, -1 where unlabelled.
 

@@ -106,21 +106,32 @@ def pretrain(words: Words) -> None:
 
 @app.command(cls=Command)
 def evaluate(words: Words) -> None:
-    """METHOD[,METHOD] DATASET RUN [upstream= steps= seed= ...]: leave one subject out; writes results.json."""
+    """METHOD[,METHOD] DATASET RUN [upstream= seeds= workers= ...]: leave one subject out; scores, tables and a page."""
     (names, dataset, run), settings = _split(words, "METHOD[,METHOD]", "DATASET", "RUN")
-    from selfpab.methods import EvaluateConfig, evaluate
+    from selfpab.cross_validation import FoldsFailed
+    from selfpab.methods import EvaluateConfig
+    from selfpab.reproduce.evaluation_run import evaluate_and_report
+    from selfpab.upstream import TooLong
 
-    for line in evaluate(names.split(","), dataset, Path(run), _config(EvaluateConfig, "evaluate", settings)):
-        print(line)
+    chosen = _config(EvaluateConfig, "evaluate", settings)
+    try:
+        lines = evaluate_and_report(names.split(","), dataset, Path(run), chosen)
+    except TooLong as error:
+        _stop(2, str(error))
+    except FoldsFailed as error:
+        print(*error.lines, sep="\n")
+        _stop(1, str(error))
+    print(*lines, sep="\n")
 
 
 @app.command(cls=Command)
 def finetune(words: Words) -> None:
-    """DATASET MODEL [upstream= ...]: one classifier from all subjects, as a model folder."""
-    (dataset, model), settings = _split(words, "DATASET", "MODEL")
-    from selfpab.methods import EvaluateConfig, finetune
+    """DATASET[,DATASET] MODEL [upstream= ...]: one classifier from all subjects, as a model folder."""
+    (datasets, model), settings = _split(words, "DATASET[,DATASET]", "MODEL")
+    from selfpab.final_models import finetune
+    from selfpab.methods import EvaluateConfig
 
-    print(f"wrote {finetune(dataset, Path(model), _config(EvaluateConfig, 'evaluate', settings))}")
+    print(f"wrote {finetune(datasets.split(','), Path(model), _config(EvaluateConfig, 'evaluate', settings))}")
 
 
 @app.command(cls=Command)

@@ -56,3 +56,16 @@ def test_colours_of_own_codes_are_spare_ones():
 def test_sets_that_contradict_themselves_are_refused(codes, names, merge, message):
     with pytest.raises(ValueError, match=message):
         Activities("own", codes, names, merge)
+
+
+def test_unmerged_has_an_own_class_for_every_code():
+    """The release trains 12 outputs and merges afterwards (BEHAVIOUR (i) 7)."""
+    twelve = HARTH.unmerged()
+    assert twelve.codes == (*HARTH.codes, 130, 140)
+    assert twelve.names[-2:] == ("cycling (sit, inactive)", "cycling (stand, inactive)")
+    codes = np.array([13, 130, 14, 140, -1], np.int16)
+    assert twelve.indices(codes).tolist() == [8, 10, 9, 11, -1]
+    back = HARTH.indices(np.array(twelve.codes, np.int16))
+    np.testing.assert_array_equal(back[twelve.indices(codes[:4])], HARTH.indices(codes[:4]))
+    assert HAR70PLUS.unmerged() == HAR70PLUS
+    assert Activities("own", (1, 2), ("a", "b"), {77: 2}).unmerged().names == ("a", "b", "code 77")

@@ -1,35 +1,33 @@
-"""Methods by name, evaluated and fine-tuned on simulated people with an untrained encoder."""
+"""Methods by name: what each begins with, how it is trained, what it tells of itself; an evaluation as the release's."""
 
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from selfpab import methods as module
 from selfpab import simulate
 from selfpab.activities import HARTH
 from selfpab.config import ConfigError, load
+from selfpab.cross_validation import evaluate
 from selfpab.data.simulation import NO_FAULTS, write_dataset
-from selfpab.downstream import FinetuneConfig, HeadClassifier
+from selfpab.downstream import FinetuneConfig
 from selfpab.evaluation.results import read_results
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.inference.model import load as load_model
-from selfpab.methods import METHODS, EvaluateConfig, LayerWeights, evaluate, finetune, method
+from selfpab.methods import METHODS, EvaluateConfig, OwnSettings, check, method, own_settings, protocol
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
 
 SMALL = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16)
+MINUTE = SpectrogramConfig(window_frames=119)
 TRAINED = {"corpora": [{"name": "c", "sha256": "0"}], "people": 5, "hours": 2.5, "steps": 7, "masking": {}}
 
 
 @pytest.fixture(scope="module")
 def people():
-    return simulate(3, 0.1, seed=1, scenario="protocol", faults=NO_FAULTS)
+    return simulate(2, 0.05, seed=1, scenario="protocol", faults=NO_FAULTS)
 
 
 @pytest.fixture(scope="module")
@@ -38,202 +36,199 @@ def place(tmp_path_factory, people):
     folder = tmp_path_factory.mktemp("methods")
     write_dataset(folder / "people", people)
     torch.manual_seed(0)
-    numbers = recording_moments(people[0], SpectrogramConfig()).normalisation("the first person")
-    upstream = Upstream.fresh(SMALL, SpectrogramConfig(), numbers, TRAINED)
+    numbers = recording_moments(people[0], MINUTE).normalisation("the first person")
+    upstream = Upstream.fresh(SMALL, MINUTE, numbers, TRAINED)
     save_model(folder / "encoder", upstream, card="")
     settings = EvaluateConfig(
-        FinetuneConfig(steps=12, batch=4, hidden=16, rate=0.01),
+        FinetuneConfig(steps=4, batch=2, hidden=16, rate=0.01),
         upstream=str(folder / "encoder"),
         precision="fp32",
     )
-    return SimpleNamespace(data=str(folder / "people"), config=settings, upstream=upstream)
+    return SimpleNamespace(data=str(folder / "people"), config=settings, upstream=upstream, folder=folder)
 
 
 @pytest.fixture
-def fits(monkeypatch):
-    """Who was trained on, fit by fit."""
-    seen = []
-    real = HeadClassifier.fit
-    monkeypatch.setattr(
-        HeadClassifier, "fit", lambda self, given: (seen.append([r.subject for r in given]), real(self, given))[1]
-    )
-    return seen
+def build(place, tmp_path):
+    return lambda name, config=place.config, seed=0: method(name, HARTH, config, seed, tmp_path / "pool")
 
 
-@pytest.fixture(scope="module")
-def finished(place, tmp_path_factory):
-    run = tmp_path_factory.mktemp("run")
-    return run, evaluate(["selfpab", "spectr-mlp", "random-encoder"], place.data, run, place.config)
+def fitted(chosen, people):
+    classifier = chosen()
+    classifier.fit(people)
+    return classifier
 
 
-def test_results_hold_all_that_design_2_lists(finished, place):
-    run, lines = finished
-    results = {name: read_results(run / name / "results.json") for name in METHODS}
-    first = results["selfpab"]
-    assert (first["schema"], first["method"], first["dataset"], first["seed"]) == (1, "selfpab", "simulated", 0)
-    assert set(first["data"]) == {"version", "sha256", "samples_scored", "samples_unlabelled"}
-    assert first["data"]["samples_scored"] + first["data"]["samples_unlabelled"] == 3 * 18_000
-    assert [row["code"] for row in first["classes"]] == list(HARTH.codes)
-    assert first["precision"] == "fp32"
-    trained = {key: TRAINED[key] for key in ("corpora", "people", "hours", "steps")}
-    assert first["upstream"] == {"sha256": place.upstream.sha256, **trained}
-    assert sorted(first["subjects"]) == ["P001", "P002", "P003"]
-    scores = [subject["macro_f1"] for subject in first["subjects"].values()]
-    assert first["macro_f1"]["mean"] == pytest.approx(np.mean(scores))
-    assert first["macro_f1"]["sem"] == pytest.approx(np.std(scores, ddof=1) / 3**0.5)
-    total = sum(np.sum(subject["confusion"]) for subject in first["subjects"].values())
-    assert total == first["data"]["samples_scored"]
-    assert first["config"]["steps"] == 12
-    assert len(first["layer_weights"]) == 2
-    assert "trained on the last 80 % of each subject" in first["protocol"]
-    assert "windows of 599 frames side by side" in first["protocol"]
-    assert {"macro_f1_present", "accuracy", "per_class_f1", "calibration", "environment", "seconds"} <= set(first)
-    assert results["spectr-mlp"]["upstream"] is None
-    assert "layer_weights" not in results["spectr-mlp"]
-    assert set(results["random-encoder"]["upstream"]) == {"sha256"}
-    assert results["random-encoder"]["upstream"]["sha256"] != place.upstream.sha256
-    mean, sem = (100 * first["macro_f1"][key] for key in ("mean", "sem"))
-    assert lines[0] == f"selfpab: macro F1 {mean:.1f} ± {sem:.1f} % (3 people)"
-    assert load(EvaluateConfig, preset=run / "selfpab" / "config.yaml", section="evaluate") == place.config
-
-
-def test_the_same_seed_gives_the_same_scores(finished, place, tmp_path):
-    evaluate(["selfpab"], place.data, tmp_path, place.config)
-    one, other = (read_results(run / "selfpab" / "results.json") for run in (finished[0], tmp_path))
-    assert one["subjects"] == other["subjects"]
-    assert one["layer_weights"] == other["layer_weights"]
-
-
-def test_the_protocol_says_how_windows_were_cut(place, tmp_path):
-    minute = replace(place.upstream, spectrogram=SpectrogramConfig(window_frames=119))
-    save_model(tmp_path / "minute", minute, card="")
-    tuned = replace(place.config.finetune, steps=1, overlap=24, skip_share=0.5)
-    evaluate(
-        ["spectr-mlp"], place.data, tmp_path, replace(place.config, upstream=str(tmp_path / "minute"), finetune=tuned)
-    )
-    protocol = read_results(tmp_path / "spectr-mlp" / "results.json")["protocol"]
-    assert "the last 50 % of each subject" in protocol
-    assert "windows of 119 frames overlapping by 24 frames" in protocol
-
-
-def test_a_restart_makes_the_missing_folds_only(place, tmp_path, fits):
-    evaluate(["selfpab"], place.data, tmp_path, place.config)
-    assert fits == [["P002", "P003"], ["P001", "P003"], ["P001", "P002"]]
-    results = tmp_path / "selfpab" / "results.json"
-    before = read_results(results)
-    results.unlink()
-    (tmp_path / "selfpab" / "folds" / "P002.json").unlink()
-    fits.clear()
-    evaluate(["selfpab"], place.data, tmp_path, place.config)
-    assert fits == [["P001", "P003"]]
-    after = read_results(results)
-    assert after["subjects"] == before["subjects"]
-    assert after["layer_weights"] == before["layer_weights"]
-    kept = json.loads((tmp_path / "selfpab" / "layer_weights.json").read_text())
-    assert sorted(kept) == ["P001", "P002", "P003"]
-    assert after["layer_weights"] == pytest.approx(np.mean(list(kept.values()), axis=0), abs=1e-4)
-    assert max(abs(w - 0.5) for w in after["layer_weights"]) > 1e-3
-
-
-def test_other_settings_in_the_same_folder_are_refused(place, tmp_path, fits):
-    evaluate(["spectr-mlp"], place.data, tmp_path, place.config)
-    fits.clear()
-    for other, named in (
-        (replace(place.config, seed=1), "seed: 0 there, 1 now"),
-        (replace(place.config, upstream=None), "normalisation: .* there, null now"),
-        (replace(place.config, finetune=FinetuneConfig(steps=13)), "finetune: .*"),
-    ):
-        with pytest.raises(ValueError, match=rf"made with other settings \({named}"):
-            evaluate(["spectr-mlp"], place.data, tmp_path, other)
-    assert fits == []
-    written = yaml.safe_load((tmp_path / "spectr-mlp" / "config.yaml").read_text())["evaluate"]
-    assert (written["seed"], written["finetune"]["steps"]) == (0, 12)  # that of the folds which are there
-
-
-def test_a_model_folder_may_move(place, tmp_path, fits):
-    save_model(tmp_path / "moved", place.upstream, card="")
-    evaluate(["selfpab"], place.data, tmp_path / "run", place.config)
-    fits.clear()
-    evaluate(["selfpab"], place.data, tmp_path / "run", replace(place.config, upstream=str(tmp_path / "moved")))
-    assert fits == []
-
-
-def test_nothing_is_begun_where_one_method_is_unknown_or_lacks_its_encoder(place, tmp_path, fits):
-    with pytest.raises(ConfigError, match="no method 'svn'; there are selfpab, spectr-mlp, random-encoder"):
-        evaluate(["spectr-mlp", "svn"], place.data, tmp_path, place.config)
-    with pytest.raises(ConfigError, match="selfpab needs upstream=MODEL, a folder that `selfpab pretrain`"):
-        evaluate(["spectr-mlp", "selfpab"], place.data, tmp_path, replace(place.config, upstream=None))
+def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
+    with pytest.raises(ConfigError, match="no method 'svn'; there are selfpab, spectr-te, spectr-mlp, random-encoder"):
+        check("svn", place.config)
+    alone = replace(place.config, upstream=None)
+    for name in ("selfpab", "random-encoder"):
+        with pytest.raises(ConfigError, match=f"{name} needs upstream=MODEL, a folder that `selfpab pretrain`"):
+            build(name, alone)
+    for name in ("spectr-te", "spectr-mlp"):
+        check(name, alone)
     with pytest.raises(ConfigError, match="no method 'te'"):
-        method("te", HARTH, place.config)
-    assert fits == []
-    assert not list(tmp_path.iterdir())
+        build("te")
 
 
-def test_without_an_encoder_the_test_subject_never_reaches_the_normalisation(place, people, tmp_path, monkeypatch):
-    seen, real = [], module.training_spectrograms
-
-    def spy(recordings):
-        shelf = real(recordings)
-        seen.append(([r.subject for r in recordings], shelf.extractor.normalisation.mean))
-        return shelf
-
-    monkeypatch.setattr(module, "training_spectrograms", spy)
-    evaluate(["spectr-mlp"], place.data, tmp_path, replace(place.config, upstream=None))
-    assert [subjects for subjects, _ in seen] == [["P002", "P003"], ["P001", "P003"], ["P001", "P002"]]
-    for (subjects, mean), (a, b) in zip(seen, ((1, 2), (0, 2), (0, 1)), strict=True):
-        assert len(subjects) == 2
-        pair = Moments.joined(recording_moments(people[i], SpectrogramConfig()) for i in (a, b)).normalisation()
-        np.testing.assert_allclose(mean, pair.mean, rtol=1e-3)
+def test_what_each_method_begins_with(place, build):
+    """An encoder of the same shape where there is one; the trained weights with `selfpab` alone."""
+    begun = {name: build(name)() for name in METHODS}
+    assert {name: classifier.start for name, classifier in begun.items()} == {
+        "selfpab": "pretrained",
+        "spectr-te": "random",
+        "spectr-mlp": "none",
+        "random-encoder": "random",
+    }
+    wanted = {"sha256": place.upstream.sha256, **{k: TRAINED[k] for k in ("corpora", "people", "hours", "steps")}}
+    assert {name: build(name).upstream for name in METHODS} == {**dict.fromkeys(METHODS), "selfpab": wanted}
 
 
-def test_with_an_encoder_its_normalisation_is_used(place):
+def test_a_call_builds_a_fresh_classifier_and_none_is_shared(build, people):
+    chosen = build("selfpab")
+    one, other = chosen(), chosen()
+    one.fit(people)
+    assert one is not other
+    assert other.extractor is None
+
+
+def test_random_encoders_are_those_of_the_seed(place, build, people):
+    """Frozen throughout, so that what comes out is what they began with."""
+    config = replace(place.config, finetune=replace(place.config.finetune, unfreeze_at=1.0))
+
+    def encoder(name, seed=0):
+        return fitted(build(name, config, seed), people).extractor.network.encoder.state_dict()
+
+    trained, one, again, other = (
+        encoder("selfpab"),
+        encoder("random-encoder"),
+        encoder("random-encoder"),
+        encoder("random-encoder", 1),
+    )
+    assert all(torch.equal(trained[name], value) for name, value in place.upstream.encoder.state_dict().items())
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    weight = "layers.1.widen.weight"
+    assert len({tuple(e[weight].flatten().tolist()) for e in (trained, one, other)}) == 3
+    assert {n: v.shape for n, v in one.items()} == {n: v.shape for n, v in trained.items()}
+
+
+def test_with_a_model_its_normalisation_and_windows_are_used_by_all(place, build, people):
     """Section 4.2: the labelled data are normalised by the moments of the pre-training data."""
     for name in METHODS:
-        shelf = method(name, HARTH, place.config)()._shelf
-        np.testing.assert_array_equal(shelf.extractor.normalisation.mean, place.upstream.normalisation.mean)
+        extractor = fitted(build(name), people[1:]).extractor
+        np.testing.assert_array_equal(extractor.normalisation.mean, place.upstream.normalisation.mean)
+        np.testing.assert_array_equal(extractor.normalisation.std, place.upstream.normalisation.std)
+        assert extractor.shape == MINUTE
 
 
-def test_a_random_encoder_has_the_shape_and_nothing_else_of_the_trained_one(place):
-    trained, one, again = (
-        method(name, HARTH, place.config) for name in ("selfpab", "random-encoder", "random-encoder")
+def test_without_a_model_the_moments_are_those_of_the_training_subjects(place, build, people):
+    alone = replace(place.config, upstream=None)
+    pair = fitted(build("spectr-mlp", alone), people).extractor
+    single = fitted(build("spectr-mlp", alone), people[:1]).extractor
+    assert pair.shape == SpectrogramConfig()
+    for found, recordings in ((pair, people), (single, people[:1])):
+        wanted = Moments.joined(recording_moments(r, SpectrogramConfig()) for r in recordings).normalisation()
+        np.testing.assert_allclose(found.normalisation.mean, wanted.mean, rtol=1e-6)
+        np.testing.assert_allclose(found.normalisation.std, wanted.std, rtol=1e-6)
+    assert not np.allclose(pair.normalisation.mean, single.normalisation.mean)
+
+
+def test_spectrograms_and_transformer_is_one_linear_layer_on_the_last_layer_trained_from_the_start(build, people):
+    """Section 4.2, setting 3."""
+    settings = build("spectr-te").settings["finetune"]
+    assert (settings["hidden"], settings["weighted"], settings["unfreeze_at"]) == (0, False, 0.0)
+    classifier = fitted(build("spectr-te"), people)
+    head = classifier.extractor.network.head
+    assert set(head.state_dict()) == {"output.weight", "output.bias"}
+    assert head.output.in_features == SMALL.d_model
+    assert not list(classifier.pool.glob("*"))  # nothing was ever frozen
+    mlp = fitted(build("spectr-mlp"), people).extractor.network
+    assert mlp.encoder is None
+    assert (mlp.head.hidden.in_features, mlp.head.hidden.out_features) == (156, 16)
+
+
+def test_own_settings_are_of_their_method_alone(place):
+    config = replace(place.config, spectr_mlp=OwnSettings(rate=0.5), spectr_te=OwnSettings(steps=9, rate=0.25))
+    common = place.config.finetune
+    assert own_settings("selfpab", config) == own_settings("random-encoder", config) == common
+    assert own_settings("spectr-mlp", config) == replace(common, rate=0.5)
+    te = own_settings("spectr-te", config)
+    assert (te.steps, te.rate, te.batch, te.hidden) == (9, 0.25, common.batch, 0)
+    said = load(EvaluateConfig, section="evaluate", settings=["spectr_te.steps=9", "spectr_mlp.rate=0.5"])
+    assert (own_settings("spectr-te", said).steps, own_settings("spectr-mlp", said).rate) == (9, 0.5)
+    assert own_settings("selfpab", said) == FinetuneConfig()
+
+
+def test_settings_tell_apart_what_scores_depend_on_and_nothing_else(place, build, tmp_path):
+    same = build("selfpab").settings
+    save_model(tmp_path / "moved", place.upstream, card="")
+    for change in ({"upstream": str(tmp_path / "moved")}, {"workers": 3}, {"pool": str(tmp_path / "elsewhere")}):
+        assert build("selfpab", replace(place.config, **change)).settings == same
+    assert same["finetune"] == asdict(place.config.finetune)
+    torch.manual_seed(1)
+    other = Upstream.fresh(SMALL, MINUTE, place.upstream.normalisation, TRAINED)
+    save_model(tmp_path / "other", other, card="")
+    normalised = replace(place.upstream, normalisation=recording_moments_of_noise())
+    save_model(tmp_path / "normalised", normalised, card="")
+    differing = [
+        build("selfpab", seed=1),
+        build("random-encoder"),
+        build("selfpab", replace(place.config, upstream=str(tmp_path / "other"))),
+        build("selfpab", replace(place.config, upstream=str(tmp_path / "normalised"))),
+        build("selfpab", replace(place.config, precision="bf16")),
+        build("selfpab", replace(place.config, finetune=replace(place.config.finetune, steps=5))),
+    ]
+    assert all(chosen.settings != same for chosen in differing)
+
+
+def recording_moments_of_noise():
+    chance = np.random.default_rng(3)
+    moments = Moments.zero(156)
+    moments.add(torch.from_numpy(chance.uniform(1, 2, (50, 156))))
+    return moments.normalisation("noise")
+
+
+def test_protocols_in_words(place):
+    tuned = place.config.finetune
+
+    def text(name, **changes):
+        config = replace(place.config, finetune=replace(tuned, **changes))
+        return protocol(name, own_settings(name, config), place.upstream)
+
+    assert text("selfpab") == (
+        "leave one subject out; encoder frozen for 75 % of the steps; 4 steps of 2 windows from the last 80 % of each "
+        "subject; last weights tested; windows of 119 frames side by side; scored at 50 Hz"
     )
-    other = method("random-encoder", HARTH, replace(place.config, seed=1))
-    assert trained.upstream.sha256 == place.upstream.sha256
-    assert one.upstream.sha256 == again.upstream.sha256
-    assert len({m.upstream.sha256 for m in (trained, one, other)}) == 3
-    assert one.upstream.encoder_config == SMALL
-    assert one.upstream.trained == {}
+    assert "; encoder trained from the first step; " in text("spectr-te")
+    assert "; no encoder; " in text("spectr-mlp")
+    assert "; encoder frozen throughout; " in text("random-encoder", unfreeze_at=1.0)
+    assert "; 3 epochs of 2 windows from the last 50 % " in text("selfpab", epochs=3, cuts="grid", validation_share=0.5)
+    assert "windows of 119 frames overlapping by 24 frames; scored" in text("selfpab", overlap=24)
+    assert "side by side; gaps ignored, tail padded with zeros; scored" in text("selfpab", framing="release")
+    assert "windows of 599 frames" in protocol("spectr-mlp", tuned, None)
 
 
-def test_folds_share_their_states_and_nothing_else(place, people):
-    chosen = method("selfpab", HARTH, place.config)
-    one, other = chosen(), chosen()
-    assert one is not other
-    assert one._shelf is other._shelf
-    one.fit(people[:2])
-    assert other.head is None
-    assert chosen.last is other  # older ones are not kept: they hold memory
+def test_a_gpu_that_is_not_there_is_refused(place, build, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="device=cuda: there is no GPU that this torch can use; say device=cpu"):
+        build("selfpab", replace(place.config, device="cuda"))
+    assert build("selfpab", replace(place.config, device="auto"))().device == torch.device("cpu")
 
 
-def test_finetune_makes_a_model_of_everybody_that_predicts(place, people, tmp_path, fits):
-    finetune(place.data, tmp_path / "model", place.config)
-    assert fits == [["P001", "P002", "P003"]]
-    model = load_model(tmp_path / "model", precision="fp32")
-    assert model.activities == replace(HARTH, name="simulated")
-    about = model.config["downstream"]
-    assert (about["dataset"], about["people"], about["seed"], about["finetune"]["hidden"]) == ("simulated", 3, 0, 16)
-    assert model.upstream.trained == TRAINED
-    prediction = model.predict(people[0])
-    assert len(prediction.seconds) == 360
-    assert set(prediction.seconds["activity"]) <= set(HARTH.codes)
-    np.testing.assert_allclose(model.head.layer_weights.detach().numpy(), about["layer_weights"], rtol=1e-6)
-    card = (tmp_path / "model" / "README.md").read_text()
-    assert "3 people of simulated" in card
-    assert "cycling (stand)" in card
-
-
-def test_weights_of_layers_are_kept_fold_by_fold(tmp_path):
-    weights = LayerWeights(tmp_path / "w.json")
-    weights.keep("a", [0.1, 0.5])
-    LayerWeights(tmp_path / "w.json").keep("b", [0.3, 0.9])
-    assert LayerWeights(tmp_path / "w.json").mean() == [0.2, 0.7]
+def test_the_preset_of_the_release_runs_and_keeps_nothing_of_the_frozen_encoder(place, tmp_path):
+    """Epochs, batch and units are smaller, windows a minute: the rest is what the release does."""
+    changes = ["epochs=2", "batch=8", "hidden=16", "overlap=107"]
+    settings = [f"upstream={place.folder / 'encoder'}", *(f"finetune.{change}" for change in changes)]
+    config = load(EvaluateConfig, preset="authors", section="evaluate", settings=settings)
+    (line,) = evaluate(["selfpab"], place.data, tmp_path, config)
+    assert line.startswith("selfpab: macro F1")
+    results = read_results(tmp_path / "selfpab" / "seed-42" / "results.json")
+    assert (results["seed"], results["precision"]) == (42, "fp32")
+    assert "2 epochs of 8 windows from the last 100 % of each subject" in results["protocol"]
+    assert "overlapping by 107 frames; gaps ignored, tail padded with zeros" in results["protocol"]
+    assert [row["code"] for row in results["classes"]] == list(HARTH.codes)  # 12 outputs, 10 classes
+    assert {len(subject["confusion"]) for subject in results["subjects"].values()} == {10}
+    assert not (tmp_path / "pool").exists()
+    ours = evaluate(["selfpab"], place.data, tmp_path / "ours", replace(place.config, seeds="42"))
+    assert len(ours) == 1
+    assert len(list((tmp_path / "ours" / "pool").iterdir())) == 2  # one for each person, and not for each fold

@@ -41,7 +41,7 @@ PRINTED = [
     ("4.1 P_F 0.2", MaskingConfig, "bin_fraction", 0.2),
     ("4.1 W_F 3", MaskingConfig, "bin_width", 3),
     ("4.2 hidden layer of 1028", FinetuneConfig, "hidden", 1028),
-    ("4.2 first 20 % are not trained on", FinetuneConfig, "skip_share", 20 / 100),
+    ("4.2 first 20 % are not trained on", FinetuneConfig, "validation_share", 20 / 100),
     ("4.2 batch of 32", FinetuneConfig, "batch", 32),
     ("4.2 2000 steps", FinetuneConfig, "steps", 2000),
     ("4.2 rate 1e-4", FinetuneConfig, "rate", 0.0001),

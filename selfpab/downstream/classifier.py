@@ -1,112 +1,232 @@
-"""States + head as fit / predict / probabilities on recordings (paper, Figure 1, right).
+"""Encoder and head as fit / predict / probabilities on recordings (paper, Figure 1, right).
 
-Legend: N samples, F frames, K classes. Every frame's probabilities are averaged over the windows that hold it, every
-sample's over the one or two frames that cover it; argmax, ties to the lower index (DESIGN 5a).
+Legend: N samples, W windows, T frames of a window, F distinct frames of a recording, K classes. Every frame's
+probabilities are averaged over the windows that hold it, every sample's over the one or two frames that cover it; argmax,
+ties to the lower index (DESIGN 5a).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from selfpab.activities import Activities
-from selfpab.downstream.finetuning import FinetuneConfig, fresh_head, train_head
-from selfpab.downstream.head import Head
-from selfpab.downstream.states import Extractor, Shelf, States
-from selfpab.features.framing import frame_labels, samples_from_frames
-from selfpab.recording import Recording
+from selfpab.downstream import release
+from selfpab.downstream.cuts import frames_by_run, side_by_side
+from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, train
+from selfpab.downstream.head import Head, Network
+from selfpab.downstream.material import Material
+from selfpab.downstream.pool import Pool
+from selfpab.downstream.states import Extractor, States
+from selfpab.evaluation.metrics import confusion, macro_f1
+from selfpab.features.framing import samples_from_frames
+from selfpab.features.normalisation import Moments, Normalisation, recording_moments
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.recording import UNLABELLED, Recording
+from selfpab.seeding import seed_of
+from selfpab.upstream.checkpoint import Upstream
+from selfpab.upstream.encoder import Encoder, EncoderConfig
+from selfpab.upstream.engine import Precision, seed_torch
+
+Start = Literal["pretrained", "random", "none"]  # how the encoder begins
 
 
-class HeadClassifier:
-    """A head on frozen states.
+class FinetunedClassifier:
+    """An encoder, pre-trained, untrained or none, and a head.
 
-    shelf : a shelf that folds share, or a function that makes one from the training recordings (for a normalisation that
-        must not see the test subject).
+    Parameters
+    ----------
+    start : `pretrained` takes the weights of `upstream`, `random` its shape only, `none` leaves the head alone with the
+        spectrogram.
+    upstream : also gives every method its normalisation and windows; None: those of the training recordings, and the
+        paper's shapes.
+    pool : folder for outputs of the frozen encoder; None: they are computed in every step.
     """
 
     def __init__(
         self,
-        shelf: Shelf | Callable[[Sequence[Recording]], Shelf],
+        start: Start,
+        upstream: Upstream | None,
         activities: Activities,
         config: FinetuneConfig,
         seed: int,
+        *,
+        precision: Precision = "auto",
+        device: torch.device | None = None,
+        pool: Path | None = None,
     ) -> None:
-        self._shelf, self.activities, self.config, self.seed = shelf, activities, config, seed
-        self.head: Head | None = None
-        self._answer: tuple[Recording, np.ndarray] | None = None
+        if start == "pretrained" and upstream is None:
+            raise ValueError("a pre-trained encoder is wanted, and none was given")
+        self.start, self.upstream, self.config, self.seed = start, upstream, config, seed
+        self.activities = activities
+        self.outputs = activities.unmerged() if config.merge == "confusion" else activities
+        self.precision: Precision = precision
+        self.device, self.pool = device or torch.device("cpu"), pool
+        self.shape = upstream.spectrogram if upstream else SpectrogramConfig()
+        window_step(self.shape, config)  # before the training, not after it
+        self.extractor: Extractor | None = None
         self.losses: list[float] = []
+        self.facts: dict[str, Any] = {}
+        self._answer: tuple[Recording, np.ndarray] | None = None
 
     def fit(self, recordings: Sequence[Recording]) -> None:
-        """Train on the last 80 % of each recording (section 4.2)."""
+        """Train on the last part of each recording (section 4.2), from the beginning."""
         self._answer = None
-        self.shelf = self._shelf if isinstance(self._shelf, Shelf) else self._shelf(recordings)
-        extractor, config = self.shelf.extractor, self.config
-        pool = [
-            self.shelf.of(r, step=config.pool_step, to_the_end=False, skip_share=config.skip_share) for r in recordings
-        ]
-        labels = [
-            window_labels(r, states, self.activities, extractor.shape.frame_samples)
-            for r, states in zip(recordings, pool, strict=True)
-        ]
-        self.head = fresh_head(extractor.layers, extractor.width, len(self.activities), config, self.seed)
-        self.losses = train_head(pool, labels, self.head, config, self.seed)
+        config = self.config
+        if config.framing == "release":
+            recordings = [release.without_gaps(recording) for recording in recordings]
+        network = self._fresh_network().to(self.device)
+        numbers = self._normalisation(recordings)
+        self.extractor = Extractor(network, self.shape, numbers, self.precision, config.framing == "release")
+        material = Material(recordings, self.outputs, self.shape, config.validation_share)
+        keeps = network.encoder is not None and self.pool is not None and config.cuts == "random"
+        pool = None
+        if keeps and not config.frozen_dropout:
+            assert self.pool is not None
+            pool = Pool(self.pool, self.extractor)
+        self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
+        self.facts = self._facts(material)
 
     def predict(self, recording: Recording) -> np.ndarray:
-        """One class index per sample, int64 (N,)."""
-        return self.probabilities(recording).argmax(axis=1)
+        """One class index per sample, int64 (N,); where classes are merged late, the merged index of the best output."""
+        return self._merged_index()[self._probabilities(recording).argmax(axis=1)]
 
     def probabilities(self, recording: Recording) -> np.ndarray:
         """float64 (N, K), rows adding up to 1."""
-        if self.head is None:
+        values = self._probabilities(recording)
+        if self.outputs is self.activities:
+            return values
+        merged = np.zeros((len(values), len(self.activities)))
+        for place, index in enumerate(self._merged_index()):
+            merged[:, index] += values[:, place]
+        return merged
+
+    def _merged_index(self) -> np.ndarray:
+        return self.activities.indices(np.array(self.outputs.codes, np.int16))
+
+    def _probabilities(self, recording: Recording) -> np.ndarray:
+        """Of the network's own outputs."""
+        if self.extractor is None:
             raise RuntimeError("fit before predict")
-        if self._answer is not None and self._answer[0] is recording:  # evaluation asks for classes, then for chances
-            return self._answer[1]
-        step = self.shelf.extractor.shape.window_frames - self.config.overlap
-        if step < 1:
-            raise ValueError(
-                f"overlap must be below the {step + self.config.overlap} frames of a window, got {self.config.overlap}"
-            )
-        states = self.shelf.of(recording, step=step, to_the_end=True)
-        self._answer = recording, sample_probabilities(self.head, states, len(recording), self.shelf.extractor)
+        if self._answer is None or self._answer[0] is not recording:  # evaluation asks for classes, then for chances
+            self._answer = recording, network_probabilities(self.extractor, recording, self.config)
         return self._answer[1]
 
-    @property
-    def layer_weights(self) -> list[float]:
-        """As trained; what the head makes of each layer."""
-        return [] if self.head is None else [float(w) for w in self.head.layer_weights.detach()]
+    def _fresh_network(self) -> Network:
+        config, upstream = self.config, self.upstream
+        shape = upstream.encoder_config if upstream else EncoderConfig()
+        features = 6 * self.shape.bins
+        encoder = None
+        if self.start == "pretrained":
+            assert upstream is not None
+            encoder = copy.deepcopy(upstream.encoder)
+        elif self.start == "random":
+            seed_torch(seed_of("random encoder", self.seed))
+            encoder = Encoder(features, **asdict(shape))
+        layers, width = (shape.layers, shape.d_model) if encoder is not None else (1, features)
+        seed_torch(seed_of("head", self.seed))
+        return Network(encoder, Head(layers, width, config.hidden, len(self.outputs), config.weighted))
+
+    def _normalisation(self, recordings: Sequence[Recording]) -> Normalisation:
+        if self.upstream is not None:
+            return self.upstream.normalisation
+        moments = Moments.joined(recording_moments(recording, self.shape) for recording in recordings)
+        return moments.normalisation("training subjects")
+
+    @torch.no_grad()
+    def _facts(self, material: Material) -> dict[str, Any]:
+        """Layer weights, and loss and F1 on the validation part, which select nothing."""
+        assert self.extractor is not None
+        facts: dict[str, Any] = {"loss": float(np.mean(self.losses[-20:]))}
+        head = self.extractor.network.head
+        if self.start != "none" and head.layer_weights is not None:
+            facts["layer_weights"] = [float(w) for w in head.layer_weights.detach().cpu()]
+        counts, total, frames = np.zeros((len(self.outputs),) * 2, np.int64), 0.0, 0
+        for recording, cuts, truth in material.validation():
+            for first in range(0, len(cuts), 16):
+                here = slice(first, first + 16)
+                spectra, valid = self.extractor.spectra(recording, cuts[here])
+                logits = head(self.extractor.states(spectra, valid)).cpu()
+                known = truth[here] != UNLABELLED
+                total += float(frame_cross_entropy(logits, torch.from_numpy(truth[here]))) * int(known.sum())
+                frames += int(known.sum())
+                counts += confusion(truth[here][known], logits.argmax(-1).numpy()[known], len(self.outputs))
+        if frames:
+            facts["validation"] = {"loss": total / frames, "macro_f1": macro_f1(counts)}
+        return facts
+
+
+def network_probabilities(extractor: Extractor, recording: Recording, config: FinetuneConfig) -> np.ndarray:
+    """One row of class probabilities per sample, float64 (N, K)."""
+    samples, shape = len(recording), extractor.shape
+    step = window_step(shape, config)
+    if config.framing == "release":
+        recording = release.padded(recording, shape)
+        cuts = release.prediction_windows(recording, shape, step=step)
+    else:
+        cuts = side_by_side(frames_by_run(recording, shape, to_the_end=True), length=shape.window_frames, step=step)
+    states = States(extractor.lazily(recording, cuts), cuts.starts, cuts.stops)
+    values, starts, stops = frame_probabilities(extractor.network.head, states)
+    return samples_from_frames(values, starts, stops, len(recording), frame_samples=shape.frame_samples)[:samples]
+
+
+def window_step(shape: SpectrogramConfig, config: FinetuneConfig) -> int:
+    """Frames between the windows of prediction; ValueError where they would not move on."""
+    step = shape.window_frames - config.overlap
+    if step < 1:
+        raise ValueError(f"overlap must be below the {shape.window_frames} frames of a window, got {config.overlap}")
+    return step
+
+
+def sample_probabilities(head: Head, states: States, samples: int, extractor: Extractor) -> np.ndarray:
+    """From states to one row of class probabilities per sample, float64 (N, K)."""
+    values, starts, stops = frame_probabilities(head, states)
+    return samples_from_frames(values, starts, stops, samples, frame_samples=extractor.shape.frame_samples)
 
 
 @torch.no_grad()
-def sample_probabilities(head: Head, states: States, samples: int, extractor: Extractor) -> np.ndarray:
-    """From states to one row of class probabilities per sample, float64 (N, K)."""
-    valid = states.starts >= 0
-    flat_starts, flat_stops = states.starts[valid], states.stops[valid]
-    unique, inverse = np.unique(flat_starts, return_inverse=True)
-    stops = np.empty_like(unique)
-    stops[inverse] = flat_stops
+def frame_probabilities(head: Head, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(probabilities float64 (F, K), first samples, stops of the segments) of the distinct frames, in order."""
+    device = next(head.parameters()).device
+
+    def each() -> Iterable[np.ndarray]:
+        for window, real in zip(states.values, states.starts >= 0, strict=True):
+            logits = head(torch.from_numpy(window[:, None, real]).to(device).float())[0]
+            yield logits.double().softmax(-1).cpu().numpy()
+
+    return mean_over_windows(each(), states.starts, states.stops)
+
+
+def mean_over_windows(
+    windows: Iterable[np.ndarray], starts: np.ndarray, stops: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over all windows that hold a frame.
+
+    windows : for each window the values of its real frames, (frames, K).
+    starts, stops : int64 (W, T), -1 behind the end of a window.
+
+    >>> starts = np.array([[0, 25], [25, 50]])
+    >>> values, places, _ = mean_over_windows([np.array([[1.0], [2.0]]), np.array([[4.0], [5.0]])], starts, starts + 90)
+    >>> values.ravel().tolist(), places.tolist()
+    ([1.0, 3.0, 5.0], [0, 25, 50])
+    """
+    valid = starts >= 0
+    unique, inverse = np.unique(starts[valid], return_inverse=True)
+    ends = np.empty_like(unique)
+    ends[inverse] = stops[valid]
     total: np.ndarray | None = None
     filled = 0
-    for window, real in zip(states.values, valid, strict=True):
-        logits = head(torch.from_numpy(window[:, None, real]).float())[0]
-        each = logits.double().softmax(-1).numpy()
+    for values in windows:
         if total is None:
-            total = np.zeros((len(unique), each.shape[1]))
-        total[inverse[filled : filled + len(each)]] += each
-        filled += len(each)
+            total = np.zeros((len(unique), values.shape[1]))
+        total[inverse[filled : filled + len(values)]] += values
+        filled += len(values)
     if total is None:
         raise ValueError("the recording is empty: there is nothing to predict")
-    mean = total / np.bincount(inverse, minlength=len(unique))[:, None]
-    return samples_from_frames(mean, unique, stops, samples, frame_samples=extractor.shape.frame_samples)
-
-
-def window_labels(recording: Recording, states: States, activities: Activities, frame_samples: int) -> np.ndarray:
-    """Class index of every frame of every window, int64 (W, T), -1 unlabelled or behind the end."""
-    if recording.labels is None:
-        raise ValueError(f"{recording.subject} has no labels to train on")
-    indices = activities.indices(recording.labels)
-    result = np.full(states.starts.shape, -1, np.int64)
-    valid = states.starts >= 0
-    result[valid] = frame_labels(indices, states.starts[valid], classes=len(activities), frame_samples=frame_samples)
-    return result
+    return total / np.bincount(inverse, minlength=len(unique))[:, None], unique, ends

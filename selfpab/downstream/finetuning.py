@@ -1,73 +1,119 @@
-"""Training the head on states of a frozen encoder (paper, section 4.2); the encoder stays frozen for now.
+"""Training a head on a frozen encoder, then both (paper, sections 3.2 and 4.2).
 
-Legend: B windows, T frames, K classes. Adam, rate falling exponentially by `decay` over all steps, plain cross-entropy
-over the labelled frames, no class weights.
+Legend: B windows, T frames, K classes. Adam, rate falling exponentially, plain cross-entropy over the labelled frames, no
+class weights. Until `unfreeze_at` of the steps the encoder is a fixed function, and its outputs come from a pool of cuts;
+after that every step draws fresh cuts and the gradients reach the encoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfpab.downstream.head import Head
-from selfpab.downstream.states import Kept
+from selfpab.downstream.head import Network
+from selfpab.downstream.material import Material
+from selfpab.downstream.pool import Pool
+from selfpab.downstream.states import Extractor
 from selfpab.seeding import seed_of
-from selfpab.upstream.engine import seed_torch
+from selfpab.upstream.engine import autocast, seed_torch
 from selfpab.upstream.schedule import exponential
 
 
 @dataclass(frozen=True)
 class FinetuneConfig:
     steps: int = 2000  # section 4.2
+    epochs: int | None = None  # instead of steps, with cuts=grid: passes over the grid
     batch: int = 32  # section 4.2
-    hidden: int = 1028  # section 4.2
+    hidden: int = 1028  # section 4.2; 0: one linear layer
+    weighted: bool = True  # section 3.2: weighted sum of all layers; the release takes the last layer
     rate: float = 1e-4  # section 4.2
-    decay: float = 0.1  # section 4.2: over all steps
+    decay: float = 0.1  # section 4.2
+    decay_steps: int | None = None  # steps for one `decay`; none: all (section 4.2)
     beta1: float = 0.9  # not in the paper; from the release, as the next
     beta2: float = 0.98
-    skip_share: float = 0.2  # section 4.2: the first fifth of every subject is not trained on
-    pool_step: int = 240  # ours, frames between the cuts among which a batch chooses
+    unfreeze_at: float = 0.75  # section 3.2: share of the steps with a frozen encoder; 0: never frozen, 1: always
+    frozen_dropout: bool = False  # the release leaves dropout on in the frozen encoder
+    validation_share: float = 0.2  # section 4.2: the first fifth of every subject is not trained on
+    cuts: Literal["random", "grid"] = "random"  # section 4.2; the release shuffles a grid
+    grid_step: int = 12  # frames between the windows of the grid (BEHAVIOUR (e))
+    pool_step: int = 120  # ours: frozen outputs are kept of one random cut in so many frames
     overlap: int = 0  # frames that neighbouring windows share in prediction; 0: side by side, section 4.2
+    framing: Literal["runs", "release"] = "runs"  # the release ignores gaps, pads with zeros (BEHAVIOUR (e))
+    merge: Literal["labels", "confusion"] = "labels"  # the release merges classes after prediction (BEHAVIOUR (i) 7)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or not 0 <= self.unfreeze_at <= 1 or not 0 <= self.validation_share < 1:
+            raise ValueError(
+                "wanted steps and batch of at least 1, unfreeze_at from 0 to 1 and validation_share from 0 to below 1, "
+                f"got {self.steps}, {self.batch}, {self.unfreeze_at:g}, {self.validation_share:g}"
+            )
+        if min(self.grid_step, self.pool_step) < 1 or min(self.overlap, self.hidden) < 0:
+            raise ValueError(
+                "wanted grid_step and pool_step of at least 1, overlap and hidden of at least 0, "
+                f"got {self.grid_step}, {self.pool_step}, {self.overlap}, {self.hidden}"
+            )
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
+        if self.epochs is not None and self.cuts != "grid":
+            raise ValueError("epochs= counts passes over the grid: say cuts=grid, or steps= instead")
 
 
-def train_head(
-    pool: Sequence[Kept], labels: Sequence[np.ndarray], head: Head, config: FinetuneConfig, seed: int
+def train(
+    network: Network,
+    material: Material,
+    extractor: Extractor,
+    config: FinetuneConfig,
+    seed: int,
+    *,
+    pool: Pool | None,
 ) -> list[float]:
-    """Train `head` in place; the loss of every step.
+    """Train `network` in place; the loss of every step.
 
-    pool, labels : per recording its states and the class index of every frame, int64 (W, T), -1 for no loss.
+    extractor : of the same network; makes spectra and frozen states.
+    pool : where outputs of the frozen encoder are kept; None: they are computed afresh in every step.
     """
-    places = [(i, w) for i, states in enumerate(pool) for w in range(len(states.values))]
-    if not places:
-        raise ValueError(
-            "no training windows: every recording is shorter than a second after the first fifth is left out"
-        )
-    if config.steps < 1 or config.batch < 1:
-        raise ValueError(f"steps and batch must be at least 1, got {config.steps} and {config.batch}")
-    optimizer = torch.optim.Adam(head.parameters(), lr=config.rate, betas=(config.beta1, config.beta2))
-    losses = []
-    head.train()
-    for step in range(config.steps):
-        chance = np.random.default_rng(seed_of("cuts", seed, step))
-        chosen = [places[i] for i in chance.integers(len(places), size=config.batch)]
-        values = torch.from_numpy(np.stack([pool[i].values[w] for i, w in chosen], axis=1)).float()
-        truth = torch.from_numpy(np.stack([labels[i][w] for i, w in chosen]))
+    total = material.steps(config)
+    frozen_until = total * config.unfreeze_at if network.encoder is not None else 0
+    optimizer = torch.optim.Adam(network.head.parameters(), lr=config.rate, betas=(config.beta1, config.beta2))
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    network.train()
+    if network.encoder is not None:
+        network.encoder.train(config.frozen_dropout)
+    kept = material.pooled(pool, config.pool_step, seed) if pool is not None and frozen_until > 0 else None
+    thawed, losses = network.encoder is None, []
+    for step in range(total):
+        seed_torch(seed_of("downstream dropout", seed, step))
+        if not thawed and step >= frozen_until:
+            assert network.encoder is not None
+            optimizer.add_param_group({"params": network.encoder.parameters()})  # with fresh moments, as the release
+            network.encoder.train()
+            thawed = True
         for group in optimizer.param_groups:
-            group["lr"] = exponential(step, start=config.rate, factor=config.decay, over=config.steps)
-        loss = frame_cross_entropy(head(values), truth)
+            group["lr"] = exponential(step, start=config.rate, factor=config.decay, over=config.decay_steps or total)
+        with autocast(extractor.precision, extractor.device):
+            if kept is not None and not thawed:
+                states, truth = kept.batch(config.batch, seed_of("pool", seed, step), extractor.device)
+                logits = network.head(states)
+            else:
+                spectra, valid, truth = material.spectra(material.windows(config, seed, step), extractor)
+                seen = None if extractor.attend_padding else valid
+                logits = network(spectra, seen) if thawed else network.head(extractor.states(spectra, valid))
+        loss = frame_cross_entropy(logits.float(), truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
-    if not np.isfinite(losses[-1]):
-        raise FloatingPointError(f"the loss of the head became {losses[-1]}; lower rate=")
-    head.eval()
-    return losses
+        losses.append(loss.detach())
+    network.eval()
+    values = [float(loss) for loss in losses]
+    if not np.isfinite(values[-1]):
+        raise FloatingPointError(f"the loss became {values[-1]}; lower rate=")
+    return values
 
 
 def frame_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
@@ -76,9 +122,3 @@ def frame_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     if not bool(known.any()):
         return logits.sum() * 0.0
     return F.cross_entropy(logits[known], truth[known])
-
-
-def fresh_head(layers: int, width: int, classes: int, config: FinetuneConfig, seed: int) -> Head:
-    """An untrained head, the same for the same seed."""
-    seed_torch(seed_of("head", seed))
-    return Head(layers, width, config.hidden, classes)

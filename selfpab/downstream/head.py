@@ -1,29 +1,60 @@
-"""Weighted layer sum and MLP (paper, section 3.2; BEHAVIOUR (c)).
+"""Weighted layer sum and MLP, and the network they make with an encoder (paper, section 3.2; BEHAVIOUR (c)).
 
-Legend: L layers, B windows, T frames, D width, K classes. The weights of the layers are raw scalars, 1/L at the start and
-trained from the first step; the head has one hidden layer and no dropout; softmax is left to the loss and to prediction.
+Legend: L layers, B windows, T frames, CF features (156), D width, K classes. The weights of the layers are raw scalars,
+1/L at the start and trained from the first step; the head has one hidden layer and no dropout; softmax is left to the loss
+and to prediction.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from selfpab.upstream.encoder import Encoder
 
 
 class Head(nn.Module):
     """Hidden states (L, B, T, D) -> logits (B, T, K).
 
+    hidden : units of the MLP; 0: one linear layer, the "prediction head" of Spectrograms + TE (section 4.2).
+    weighted : sum up all layers; else take the last one, as the release does.
+
     >>> Head(4, 192, 1028, 7)(torch.zeros(4, 2, 599, 192)).shape
     torch.Size([2, 599, 7])
     """
 
-    def __init__(self, layers: int, width: int, hidden: int, classes: int) -> None:
+    def __init__(self, layers: int, width: int, hidden: int, classes: int, weighted: bool = True) -> None:
         super().__init__()
-        self.layer_weights = nn.Parameter(torch.full((layers,), 1.0 / layers))
-        self.hidden = nn.Linear(width, hidden)
-        self.output = nn.Linear(hidden, classes)
+        self.layer_weights = nn.Parameter(torch.full((layers,), 1.0 / layers)) if weighted else None
+        self.hidden = nn.Linear(width, hidden) if hidden else None
+        self.output = nn.Linear(hidden or width, classes)
 
     def forward(self, states: Float[Tensor, "L B T D"]) -> Float[Tensor, "B T K"]:
-        summed = torch.einsum("l,lbtd->btd", self.layer_weights.to(states.dtype), states)
-        return self.output(torch.relu(self.hidden(summed)))
+        features = self.features(states)
+        return self.output(features if self.hidden is None else torch.relu(self.hidden(features)))
+
+    def features(self, states: Float[Tensor, "L B T D"]) -> Float[Tensor, "B T D"]:
+        """What the head makes of the layers: their weighted sum, or the last one."""
+        if self.layer_weights is None:
+            return states[-1]
+        return torch.einsum("l,lbtd->btd", self.layer_weights.to(states.dtype), states)
+
+
+class Network(nn.Module):
+    """Normalised spectra (B, T, CF) -> logits (B, T, K): an encoder and a head; without an encoder the head alone."""
+
+    def __init__(self, encoder: Encoder | None, head: Head) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def states(
+        self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "L B T D"]:
+        """What the head is given: every layer's output, or the spectrum itself as the only layer."""
+        return spectra[None] if self.encoder is None else torch.stack(self.encoder.hidden_states(spectra, valid))
+
+    def forward(
+        self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T K"]:
+        return self.head(self.states(spectra, valid))

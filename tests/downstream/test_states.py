@@ -1,4 +1,4 @@
-"""Windows of a recording and what an extractor makes of them, against slow and independent computations."""
+"""Spectra and states of windows, against slow and independent computations."""
 
 from dataclasses import replace
 
@@ -6,23 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from selfpab.downstream.states import Extractor, Shelf, fingerprint
+from selfpab.downstream.cuts import Cuts, side_by_side
+from selfpab.downstream.head import Head, Network
+from selfpab.downstream.states import Extractor
 from selfpab.features.normalisation import Normalisation
-from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.recording import Recording, Segment
-from selfpab.upstream.checkpoint import Upstream
-from selfpab.upstream.encoder import EncoderConfig
-
-SHAPE = SpectrogramConfig(window_frames=11)
-SMALL = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16)
 
 
-def person(segments=((0, 1000, 0.0),), seed=0, rate_hz=50.0):
-    samples = np.random.default_rng(seed).normal(0, 1, (segments[-1][1], 6)).astype(np.float32)
-    return Recording("p", None, rate_hz, samples, segments=tuple(Segment(*s) for s in segments))
-
-
-GAPPED = person(((0, 203, 0.0), (203, 230, 5.0), (230, 700, 7.0), (700, 1100, 200.0)))
+@pytest.fixture(scope="module")
+def gapped(toy):
+    return toy.person(segments=((0, 203, 0.0), (203, 230, 5.0), (230, 700, 7.0), (700, 1100, 200.0)))
 
 
 @pytest.fixture(scope="module")
@@ -32,47 +25,32 @@ def normalisation():
 
 
 @pytest.fixture(scope="module")
-def encoder(normalisation):
-    torch.manual_seed(0)
-    return Extractor.of_encoder(Upstream.fresh(SMALL, SHAPE, normalisation), "fp32")
+def encoder(toy, normalisation):
+    return Extractor.of_encoder(toy.upstream(normalisation=normalisation), "fp32")
 
 
-def slow_spectra(recording, starts, stops, normalisation):
-    """torch.stft, one frame at a time."""
-    rows = []
-    for start, stop in zip(starts, stops, strict=True):
-        piece = recording.acceleration_g[start : min(start + 50, stop)]
-        piece = np.concatenate([piece, np.repeat(piece[-1:], 50 - len(piece), axis=0)])
-        made = torch.stft(
-            torch.from_numpy(piece.T.copy()), 50, 25, window=torch.hann_window(50), center=False, return_complex=True
-        )
-        rows.append(made.abs()[:, :, 0].flatten().numpy())
-    return (np.array(rows) - normalisation.mean) / normalisation.std
-
-
-def test_windows_of_a_gapped_recording(encoder):
+def test_windows_of_a_gapped_recording(encoder, gapped):
     """The first three segments are one run; the fourth is behind a gap of minutes."""
-    starts, stops = encoder.windows(GAPPED, step=11, to_the_end=True)
+    starts, stops = encoder.windows(gapped, step=11, to_the_end=True)
     first = [0, 25, 50, 75, 100, 125, 150, 153]
     run = [*first, 203, *range(230, 651, 25), 650]
     other = list(range(700, 1051, 25))
-    expected = [run[0:11], run[11:22], run[-11:], other[0:11], other[-11:]]
-    assert starts.tolist() == expected
+    assert starts.tolist() == [run[0:11], run[11:22], run[-11:], other[0:11], other[-11:]]
     assert set(stops[0].tolist()) == {203, 230, 700}
     assert set(stops[3].tolist()) == {1100}
-    bounds = [(s.first, s.stop) for s in GAPPED.segments]
+    bounds = [(s.first, s.stop) for s in gapped.segments]
     for start, stop in zip(starts.flatten(), stops.flatten(), strict=True):
         assert any(a <= start < b == stop for a, b in bounds)
 
 
-def test_training_leaves_out_tails_and_pieces_under_a_second(encoder):
-    starts, stops = encoder.windows(GAPPED, step=11, to_the_end=False)
+def test_training_leaves_out_tails_and_pieces_under_a_second(encoder, gapped):
+    starts, stops = encoder.windows(gapped, step=11, to_the_end=False)
     assert (starts[starts >= 0] + 50 <= stops[starts >= 0]).all()
     assert not {153, 203, 650} & set(starts.flatten().tolist())
 
 
-def test_a_short_recording_is_one_window_padded_behind(encoder):
-    starts, stops = encoder.windows(person(((0, 110, 0.0),)), step=11, to_the_end=True)
+def test_a_short_recording_is_one_window_padded_behind(encoder, toy):
+    starts, stops = encoder.windows(toy.person(segments=((0, 110, 0.0),)), step=11, to_the_end=True)
     assert starts.tolist() == [[0, 25, 50, 60] + [-1] * 7]
     assert stops.tolist() == [[110] * 4 + [-1] * 7]
 
@@ -81,113 +59,106 @@ def test_an_empty_recording_has_no_windows(encoder):
     empty = Recording("p", None, 50.0, np.zeros((0, 6), np.float32))
     starts, stops = encoder.windows(empty, step=11, to_the_end=True)
     assert starts.shape == stops.shape == (0, 11)
-    assert encoder.states(empty, starts, stops).shape == (0, 2, 11, 12)
+    assert list(encoder.lazily(empty, Cuts(starts, stops))) == []
 
 
-@pytest.mark.parametrize("segments", [((0, 1000, 0.0),), ((0, 150, 0.0), (150, 260, 3.5), (260, 1010, 100.0))])
-def test_the_first_fifth_of_the_frames_is_left_out_exactly(encoder, segments):
-    recording = person(segments)
-    every = encoder.windows(recording, step=1, to_the_end=False)[0]
-    kept = encoder.windows(recording, step=1, to_the_end=False, skip_share=0.2)[0]
-    frames = sorted(set(every[every >= 0].tolist()))
-    assert sorted(set(kept[kept >= 0].tolist())) == frames[int(0.2 * len(frames)) :]
+def test_spectra_are_those_of_torch_stft_frame_by_frame(encoder, gapped, toy, normalisation):
+    for recording in (gapped, toy.person(segments=((0, 110, 0.0),))):
+        cuts = Cuts(*encoder.windows(recording, step=7, to_the_end=True))
+        spectra, valid = encoder.spectra(recording, cuts)
+        assert (valid.numpy() == (cuts.starts >= 0)).all()
+        for window, real, start, stop in zip(spectra, valid, cuts.starts, cuts.stops, strict=True):
+            slow = toy.slow_spectra(recording, start[real.numpy()], stop[real.numpy()], normalisation)
+            np.testing.assert_allclose(window[real].numpy(), slow, rtol=1e-4, atol=1e-4)
+            assert not window[~real].any()
 
 
-def test_another_rate_is_refused(encoder):
-    with pytest.raises(ValueError, match="p has 100 Hz; the spectrograms need 50 Hz"):
-        encoder.windows(person(rate_hz=100.0), step=11, to_the_end=True)
-
-
-def test_spectra_are_those_of_torch_stft_frame_by_frame(encoder, normalisation):
-    starts, stops = encoder.windows(GAPPED, step=7, to_the_end=True)
-    spectra, valid = encoder.spectra(GAPPED, starts, stops)
-    assert (valid.numpy() == (starts >= 0)).all()
-    for window, real, start, stop in zip(spectra, valid, starts, stops, strict=True):
-        slow = slow_spectra(GAPPED, start[real.numpy()], stop[real.numpy()], normalisation)
-        np.testing.assert_allclose(window[real].numpy(), slow, rtol=1e-4, atol=1e-4)
-        assert not window[~real].any()
-
-
-def test_states_are_the_layer_outputs_of_the_encoder(normalisation):
-    torch.manual_seed(1)
-    upstream = Upstream.fresh(SMALL, SHAPE, normalisation)
+def test_states_are_the_layer_outputs_of_the_encoder(toy, gapped, normalisation):
+    upstream = toy.upstream(1, normalisation=normalisation)
     upstream.encoder.train()  # dropout must be off all the same
     extractor = Extractor.of_encoder(upstream, "fp32")
-    starts, stops = extractor.windows(GAPPED, step=11, to_the_end=True)
-    values = extractor.states(GAPPED, starts, stops)
-    assert values.dtype == np.float16
-    assert values.shape == (len(starts), 2, 11, 12)
-    for window in range(len(starts)):
-        slow = slow_spectra(GAPPED, starts[window], stops[window], normalisation)
+    assert (extractor.layers, extractor.width) == (2, 12)
+    cuts = Cuts(*extractor.windows(gapped, step=11, to_the_end=True))
+    values = list(extractor.lazily(gapped, cuts))
+    assert len(values) == len(cuts)
+    for window, states in enumerate(values):
+        assert (states.shape, states.dtype) == ((2, 11, 12), np.float32)
+        slow = toy.slow_spectra(gapped, cuts.starts[window], cuts.stops[window], normalisation)
         with torch.no_grad():
-            layers = upstream.encoder.hidden_states(torch.from_numpy(slow).float()[None])
+            layers = upstream.encoder.hidden_states(torch.from_numpy(slow)[None])
         for layer in range(2):
-            np.testing.assert_allclose(values[window, layer], layers[layer][0].numpy(), rtol=2e-3, atol=2e-3)
+            np.testing.assert_allclose(states[layer], layers[layer][0].numpy(), rtol=1e-4, atol=1e-4)
 
 
-def test_padding_does_not_reach_the_states_of_real_frames(encoder):
-    short = person(((0, 110, 0.0),))
-    starts, stops = encoder.windows(short, step=11, to_the_end=True)
-    padded = encoder.states(short, starts, stops)[0, :, :4]
-    alone = encoder.states(short, starts[:, :4], stops[:, :4])[0]
-    np.testing.assert_allclose(padded.astype(np.float32), alone.astype(np.float32), rtol=2e-3, atol=2e-3)
+def test_padding_reaches_the_states_of_real_frames_only_where_the_release_lets_it(encoder, toy):
+    short = toy.person(segments=((0, 110, 0.0),))
+    cuts = Cuts(*encoder.windows(short, step=11, to_the_end=True))
+    (padded,) = encoder.lazily(short, cuts)
+    (alone,) = encoder.lazily(short, Cuts(cuts.starts[:, :4], cuts.stops[:, :4]))
+    np.testing.assert_allclose(padded[:, :4], alone, rtol=1e-4, atol=1e-5)
+    attending = replace(encoder, attend_padding=True)
+    (values,) = attending.lazily(short, cuts)
+    spectra, _ = attending.spectra(short, cuts)
+    with torch.no_grad():
+        layers = torch.stack(encoder.network.encoder.hidden_states(spectra))
+    np.testing.assert_allclose(values, layers[:, 0].numpy(), rtol=1e-5, atol=1e-6)
+    assert abs(values[:, :4] - alone).max() > 1e-2
 
 
-def test_lazily_is_the_same_window_by_window(encoder, monkeypatch):
-    starts, stops = encoder.windows(GAPPED, step=2, to_the_end=True)
+def test_lazily_is_the_same_a_few_windows_at_a_time(encoder, gapped, monkeypatch):
+    cuts = Cuts(*encoder.windows(gapped, step=2, to_the_end=True))
+    whole = np.stack(list(encoder.lazily(gapped, cuts)))
+    assert len(whole) == len(cuts) > 6
     monkeypatch.setattr("selfpab.downstream.states.AT_ONCE", 3)
-    whole = encoder.states(GAPPED, starts, stops)
-    assert len(starts) > 6
-    windows = list(encoder.lazily(GAPPED, starts, stops))
-    np.testing.assert_array_equal(np.stack(windows), whole)
-    lazy = encoder.lazy_states(GAPPED, starts, stops)
-    assert not isinstance(lazy.values, np.ndarray)
-    np.testing.assert_array_equal(next(iter(lazy.values)), whole[0])
+    np.testing.assert_allclose(np.stack(list(encoder.lazily(gapped, cuts))), whole, rtol=1e-5, atol=1e-6)
+    lazy = encoder.lazy_states(gapped, cuts.starts, cuts.stops)
+    assert not isinstance(lazy.values, list | np.ndarray)
+    np.testing.assert_allclose(next(iter(lazy.values)), whole[0], rtol=1e-5, atol=1e-6)
 
 
-def test_counts_and_g_give_the_same_states(encoder):
-    counts = (GAPPED.samples * 4096).astype(np.int16)
-    stored = replace(GAPPED, samples=counts, counts_per_g=4096)
-    in_g = replace(GAPPED, samples=counts.astype(np.float32) / 4096)
-    cut = encoder.windows(stored, step=11, to_the_end=True)
-    np.testing.assert_array_equal(encoder.states(stored, *cut), encoder.states(in_g, *cut))
+def test_counts_and_g_give_the_same_states(encoder, gapped):
+    counts = (gapped.samples * 1024).astype(np.int16)
+    stored = replace(gapped, samples=counts, counts_per_g=1024)
+    in_g = replace(gapped, samples=counts.astype(np.float32) / 1024)
+    cuts = Cuts(*encoder.windows(stored, step=11, to_the_end=True))
+    for one, other in zip(encoder.lazily(stored, cuts), encoder.lazily(in_g, cuts), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def test_the_bare_spectrogram_is_one_layer(normalisation):
-    extractor = Extractor.of_spectrogram(normalisation, SHAPE)
+def test_the_bare_spectrogram_is_one_layer(toy, gapped, normalisation):
+    extractor = Extractor(Network(None, Head(1, 156, 4, 3)), toy.shape, normalisation, "fp32")
     assert (extractor.layers, extractor.width) == (1, 156)
-    cut = extractor.windows(GAPPED, step=11, to_the_end=True)
-    values = extractor.states(GAPPED, *cut)
-    spectra, _ = extractor.spectra(GAPPED, *cut)
-    np.testing.assert_array_equal(values[:, 0], spectra.numpy().astype(np.float16))
+    cuts = Cuts(*extractor.windows(gapped, step=11, to_the_end=True))
+    spectra, _ = extractor.spectra(gapped, cuts)
+    np.testing.assert_array_equal(np.stack(list(extractor.lazily(gapped, cuts)))[:, 0], spectra.numpy())
 
 
-def test_a_shelf_computes_once_and_tells_recordings_apart(encoder):
-    made = []
-
-    def counted(spectra, valid):
-        made.append(len(spectra))
-        return encoder.extract(spectra, valid)
-
-    shelf = Shelf(replace(encoder, extract=counted))
-    cut = {"step": 11, "to_the_end": True}
-    first = shelf.of(GAPPED, **cut)
-    calls = len(made)
-    relabelled = replace(GAPPED, subject="q", labels=np.ones(len(GAPPED), np.int16), samples=GAPPED.samples.copy())
-    assert shelf.of(relabelled, **cut) is first
-    assert len(made) == calls
-    changed = GAPPED.samples.copy()
-    changed[500, 2] += 0.5
-    other = shelf.of(replace(GAPPED, samples=changed), **cut)
-    assert other is not first
-    assert (other.values != first.values).any()
-    for different in ({"step": 5, "to_the_end": True}, {"step": 11, "to_the_end": False}, {**cut, "skip_share": 0.2}):
-        assert shelf.of(GAPPED, **different) is not first
-    assert shelf.of(GAPPED, **cut) is first
+def test_no_gradient_and_no_change_of_mode(encoder, toy):
+    """Whether dropout acts is up to the network: the release leaves it on in the frozen encoder."""
+    spectra, valid = torch.randn(1, 11, 156), torch.ones(1, 11, dtype=torch.bool)
+    network = Network(toy.upstream().encoder, Head(2, 12, 4, 3))
+    extractor = Extractor(network, toy.shape, toy.numbers, "fp32")
+    network.train()
+    assert not torch.equal(extractor.states(spectra, valid), extractor.states(spectra, valid))
+    assert not extractor.states(spectra, valid).requires_grad
+    assert network.encoder.training
+    network.eval()
+    torch.testing.assert_close(extractor.states(spectra, valid), extractor.states(spectra, valid), rtol=0, atol=0)
 
 
-def test_a_fingerprint_is_of_samples_and_segments():
-    moved = replace(GAPPED, segments=(*GAPPED.segments[:-1], Segment(700, 1100, 201.0)))
-    assert fingerprint(moved) != fingerprint(GAPPED)
-    assert fingerprint(replace(GAPPED, subject="z")) == fingerprint(GAPPED)
-    assert fingerprint(replace(GAPPED, rate_hz=100.0)) != fingerprint(GAPPED)
+def test_bf16_gives_the_same_to_its_precision(encoder, gapped):
+    cuts = Cuts(*encoder.windows(gapped, step=11, to_the_end=True))
+    exact = np.stack(list(encoder.lazily(gapped, cuts)))
+    coarse = np.stack(list(replace(encoder, precision="bf16").lazily(gapped, cuts)))
+    assert coarse.dtype == np.float32
+    assert 0 < abs(coarse - exact).max() < 0.1
+
+
+def test_windows_agree_with_side_by_side(encoder, toy):
+    moved = toy.person(segments=((0, 500, 0.0), (500, 900, 100.0)))
+    run = [(np.arange(0, 451, 25), np.full(19, 500)), (np.arange(500, 851, 25), np.full(15, 900))]
+    cuts = side_by_side(run, length=11, step=6)
+    starts, stops = encoder.windows(moved, step=6, to_the_end=False)
+    np.testing.assert_array_equal(starts, cuts.starts)
+    np.testing.assert_array_equal(stops, cuts.stops)
+    assert moved.segments[1] == Segment(500, 900, 100.0)

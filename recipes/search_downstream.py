@@ -1,0 +1,102 @@
+r"""Rate and steps of every method, from one small search on a data set that is not the test set.
+
+    python recipes/search_downstream.py harth MODEL OUT selfpab,spectr-te,spectr-mlp rates=0.001,0.003 steps=400,1600 \
+        [without=S009] [key=value ...]
+
+Three subject-wise folds; every combination is one entry of OUT/results.json, written as soon as it is known, so that the same
+command goes on after a stop. Score: mean over people of macro F1 (BEHAVIOUR (f)), and macro F1 of the summed matrices.
+`without=` people are trained on and not scored. Other settings are those of preset=small.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from selfpab.activities import Activities
+from selfpab.allocator import keep_freed_memory
+from selfpab.config import load
+from selfpab.data.datasets import open_dataset
+from selfpab.evaluation.metrics import confusion, f1, macro_f1
+from selfpab.methods import EvaluateConfig, method
+from selfpab.provenance import environment
+from selfpab.recording import Recording
+from selfpab.seeding import seed_of
+from selfpab.writing import write_text
+
+FOLDS = 3
+
+
+def main(words: list[str]) -> None:
+    dataset, model, out, names, *settings = words
+    given = dict(setting.split("=", 1) for setting in settings)
+    rates, steps = (given.pop(key).split(",") for key in ("rates", "steps"))
+    without = [name for name in given.pop("without", "").split(",") if name]
+    keep_freed_memory()
+    data = open_dataset(dataset)
+    recordings = list(data.recordings())
+    people = sorted({r.subject for r in recordings} - set(without), key=lambda name: seed_of("search fold", name))
+    folds = [people[i::FOLDS] for i in range(FOLDS)]
+    path = Path(out) / "results.json"
+    content = json.loads(path.read_text()) if path.is_file() else {"data": {}, "entries": []}
+    content["data"] = {
+        "name": data.name,
+        "version": data.version,
+        "sha256": data.sha256,
+        "folds": folds,
+        "trained on only": without,
+    }
+    content["environment"] = environment()
+    for name, rate, count in product(names.split(","), rates, steps):
+        key = {"method": name, "rate": float(rate), "steps": int(count), **given}
+        if any(all(entry.get(k) == v for k, v in key.items()) for entry in content["entries"]):
+            continue
+        chosen = [f"upstream={model}", f"finetune.rate={rate}", f"finetune.steps={count}"]
+        chosen += [f"{a}={b}" for a, b in given.items()]
+        config = load(EvaluateConfig, preset="small", section="evaluate", settings=chosen)
+        began = time.perf_counter()
+        scores = score(name, config, recordings, folds, data.activities, Path(out) / "pool")
+        entry = {**key, **scores, "seconds": round(time.perf_counter() - began, 1)}
+        content["entries"].append(entry)
+        write_text(path, json.dumps(content, indent=1) + "\n")
+        print({**key, **{k: entry[k] for k in ("macro_f1", "pooled_macro_f1", "seconds")}}, flush=True)
+
+
+def score(
+    name: str,
+    config: EvaluateConfig,
+    recordings: list[Recording],
+    folds: list[list[str]],
+    activities: Activities,
+    pool: Path,
+) -> dict[str, object]:
+    """Every person's macro F1, from the classifier that saw nobody of the fold."""
+    people: dict[str, float] = {}
+    total = np.zeros((len(activities), len(activities)), np.int64)
+    validation = []
+    build = method(name, activities, config, 0, pool)
+    for fold in folds:
+        classifier = build()
+        classifier.fit([r for r in recordings if r.subject not in fold])
+        validation.append(classifier.facts.get("validation"))
+        for recording in (r for r in recordings if r.subject in fold):
+            assert recording.labels is not None
+            matrix = confusion(activities.indices(recording.labels), classifier.predict(recording), len(activities))
+            people[recording.subject] = round(macro_f1(matrix), 4)
+            total += matrix
+    return {
+        "macro_f1": round(float(np.mean(list(people.values()))), 4),
+        "pooled_macro_f1": round(macro_f1(total), 4),
+        "pooled_f1": dict(zip(activities.names, np.round(f1(total), 3).tolist(), strict=True)),
+        "people": people,
+        "validation": validation,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,134 @@
+"""Which frames a window holds: side by side, scattered for the pool, drawn for a training step (section 4.2; DESIGN 5a).
+
+Legend: W windows, T frames of a window. A run is what `Recording.runs` gives: windows may cross its short gaps, frames
+never do. Frames are known by the sample they begin at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfpab.features.framing import frame_samples_of, frame_starts, window_places
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.recording import Recording
+
+Run = tuple[np.ndarray, np.ndarray]  # of every frame of a run, in order: first sample, and the stop of its segment
+
+
+@dataclass(frozen=True, eq=False)
+class Cuts:
+    """Windows of one recording.
+
+    starts, stops : int64 (W, T); first sample of every frame and where its segment ends, -1 behind the end of a shorter
+        window.
+    """
+
+    starts: np.ndarray
+    stops: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, rows: slice) -> Cuts:
+        return Cuts(self.starts[rows], self.stops[rows])
+
+
+def frames_by_run(recording: Recording, shape: SpectrogramConfig, *, to_the_end: bool = False) -> list[Run]:
+    """The frames of every run. to_the_end : take in last samples and segments under a second, for prediction."""
+    if recording.rate_hz != 50:
+        raise ValueError(f"{recording.subject} has {recording.rate_hz:g} Hz; the spectrograms need 50 Hz")
+    sizes = {"frame_samples": shape.frame_samples, "hop_samples": shape.hop_samples, "to_the_end": to_the_end}
+    return [frame_starts(run, **sizes) for run in recording.runs()]
+
+
+def split(runs: Sequence[Run], share: float) -> tuple[list[Run], list[Run]]:
+    """The first `share` of all frames, and the rest (section 4.2: a fifth of every subject is held out)."""
+    left = int(share * sum(len(starts) for starts, _ in runs))
+    before, after = [], []
+    for starts, stops in runs:
+        cut = min(left, len(starts))
+        left -= cut
+        before.append((starts[:cut], stops[:cut]))
+        after.append((starts[cut:], stops[cut:]))
+    return [run for run in before if len(run[0])], [run for run in after if len(run[0])]
+
+
+def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Cuts:
+    """Windows `step` frames apart in every run, the last one aligned to its end; a shorter run is one window."""
+    return _cuts(runs, length, lambda frames: [a for a, _ in window_places(frames, length=length, step=step)])
+
+
+def on_a_grid(runs: Sequence[Run], *, length: int, step: int) -> Cuts:
+    """Windows `step` frames apart, what is left at the end of a run dropped (BEHAVIOUR (e), training)."""
+    return _cuts(runs, length, lambda frames: range(0, max(0, frames - length) + 1, step))
+
+
+def scattered(runs: Sequence[Run], *, length: int, step: int, seed: int) -> Cuts:
+    """One window in every `step` frames, at a random place within them: random cuts that can be kept."""
+    chance = np.random.default_rng(seed)
+
+    def firsts(frames: int) -> list[int]:
+        last = max(0, frames - length)
+        return [int(chance.integers(at, min(at + step - 1, last) + 1)) for at in range(0, last + 1, step)]
+
+    return _cuts(runs, length, firsts)
+
+
+def scattered_weights(runs: Sequence[Run], *, length: int, step: int) -> np.ndarray:
+    """How often to train on each window of `scattered`, float64 (W,): the run's weight, shared out among its windows."""
+    counts = [len(range(0, max(0, len(starts) - length) + 1, step)) if len(starts) else 0 for starts, _ in runs]
+    shares = weights(runs, length=length) / np.maximum(counts, 1)
+    return np.repeat(shares, counts)
+
+
+def weights(runs: Sequence[Run], *, length: int) -> np.ndarray:
+    """How often to train on windows of each run, int64: by its frames, and a short run like one window.
+
+    A short run's window holds all of its frames and no others; so a frame is as often in a window as any other,
+    whatever the length of its run.
+    """
+    frames = np.array([len(starts) for starts, _ in runs], np.int64)
+    return np.where(frames > 0, np.maximum(frames, length), 0)
+
+
+def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: int) -> Cuts:
+    """One window per (frame, counted over the `weights` of `runs`, and chance in [0, 1)).
+
+    It holds the frame, the chance says where; of a short run it holds everything.
+    """
+    ends = np.cumsum(weights(runs, length=length))
+    rows = []
+    for frame, chance in places:
+        which = int(np.searchsorted(ends, frame, side="right"))
+        starts, stops = runs[which]
+        inside = frame - (int(ends[which - 1]) if which else 0)
+        first = min(max(0, inside - int(chance * length)), max(0, len(starts) - length))
+        rows.append((starts[first : first + length], stops[first : first + length]))
+    return _padded(rows, length)
+
+
+def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int) -> np.ndarray:
+    """Samples of all real frames in g, one after the other, float32 (frames, frame_samples, 6)."""
+    real = cuts.starts >= 0
+    rows = frame_samples_of(cuts.starts[real], cuts.stops[real], frame_samples=frame_samples)
+    low, high = int(rows.min()), int(rows.max()) + 1
+    return recording.piece(low, high)[rows - low]
+
+
+def _cuts(runs: Sequence[Run], length: int, firsts: Callable[[int], Sequence[int]]) -> Cuts:
+    rows = [
+        (starts[first : first + length], stops[first : first + length])
+        for starts, stops in runs
+        for first in (firsts(len(starts)) if len(starts) else ())
+    ]
+    return _padded(rows, length)
+
+
+def _padded(rows: Sequence[Run], length: int) -> Cuts:
+    both = np.full((2, len(rows), length), -1, np.int64)
+    for place, (starts, stops) in enumerate(rows):
+        both[0, place, : len(starts)], both[1, place, : len(starts)] = starts, stops
+    return Cuts(both[0], both[1])

@@ -1,0 +1,175 @@
+"""What a fold is trained on and validated with: the frames of its training subjects and their labels (section 4.2).
+
+Legend: B windows, T frames, L layers, D width, CF features. The first share of every recording is for validation, which
+selects nothing; the rest is for training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from selfpab.activities import Activities
+from selfpab.downstream.cuts import (
+    Cuts,
+    Run,
+    drawn,
+    frame_pieces,
+    frames_by_run,
+    on_a_grid,
+    scattered,
+    scattered_weights,
+    side_by_side,
+    split,
+    weights,
+)
+from selfpab.downstream.states import Extractor, normalised
+from selfpab.features.framing import frame_labels
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.recording import Recording
+from selfpab.seeding import seed_of
+
+if TYPE_CHECKING:
+    from selfpab.downstream.finetuning import FinetuneConfig
+    from selfpab.downstream.pool import Pool
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """One recording's frames. label_at : class index of the frame that begins at a sample, int16 (N,); -1 for no loss."""
+
+    recording: Recording
+    validation: list[Run]
+    training: list[Run]
+    label_at: np.ndarray
+
+    def truth(self, cuts: Cuts) -> np.ndarray:
+        """Class index of every frame, int64 (W, T), -1 for no loss and behind the end."""
+        return np.where(cuts.starts >= 0, self.label_at[cuts.starts], -1).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Frozen outputs of a pool of cuts, memory-mapped, with their labels; `shares` makes every frame equally likely."""
+
+    maps: list[np.ndarray]  # per recording float16 (W, L, T, D)
+    truths: list[np.ndarray]  # per recording int64 (W, T)
+    places: np.ndarray  # (windows, 2): recording, window
+    shares: np.ndarray  # (windows,): how likely each is to be taken
+
+    def batch(self, size: int, seed: int, device: torch.device) -> tuple[Float[Tensor, "L B T D"], Int[Tensor, "B T"]]:
+        """A random batch: states and class indices."""
+        chosen = self.places[np.random.default_rng(seed).choice(len(self.places), size=size, p=self.shares)]
+        states = torch.from_numpy(np.stack([self.maps[r][w] for r, w in chosen], axis=1))
+        truth = torch.from_numpy(np.stack([self.truths[r][w] for r, w in chosen]))
+        return states.to(device).float(), truth.to(device)
+
+
+class Material:
+    """The labelled frames of the training subjects.
+
+    Raises ValueError where a recording has no labels, and where nothing is left to train on.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], activities: Activities, shape: SpectrogramConfig, validation_share: float
+    ) -> None:
+        self.activities, self.shape = activities, shape
+        self.people = [labelled(recording, activities, shape, validation_share) for recording in recordings]
+        self._ends = np.cumsum([weights(one.training, length=shape.window_frames).sum() for one in self.people])
+        if not len(self._ends) or not self._ends[-1]:
+            raise ValueError(
+                "no frames to train on: every recording is shorter than a second after its validation part"
+            )
+        self._grid: list[tuple[int, Cuts]] = []
+
+    def steps(self, config: FinetuneConfig) -> int:
+        """How many updates the settings ask for."""
+        if config.epochs is None:
+            return config.steps
+        return config.epochs * -(-len(self.grid(config.grid_step)) // config.batch)
+
+    def grid(self, step: int) -> list[tuple[int, Cuts]]:
+        """All windows of the grid: (recording, one window)."""
+        if not self._grid:
+            for place, one in enumerate(self.people):
+                cuts = on_a_grid(one.training, length=self.shape.window_frames, step=step)
+                self._grid += [(place, cuts[row : row + 1]) for row in range(len(cuts))]
+        return self._grid
+
+    def windows(self, config: FinetuneConfig, seed: int, step: int) -> list[tuple[int, Cuts]]:
+        """The windows of a training step, (recording, one window) each: a function of the step."""
+        if config.cuts == "grid":
+            grid = self.grid(config.grid_step)
+            per_epoch = -(-len(grid) // config.batch)
+            epoch, place = divmod(step, per_epoch)
+            order = np.random.default_rng(seed_of("grid", seed, epoch)).permutation(len(grid))
+            return [grid[i] for i in order[place * config.batch : (place + 1) * config.batch]]
+        chance = np.random.default_rng(seed_of("cuts", seed, step))
+        chosen = []
+        for frame, where in zip(
+            chance.integers(int(self._ends[-1]), size=config.batch), chance.random(config.batch), strict=True
+        ):
+            which = int(np.searchsorted(self._ends, frame, side="right"))
+            inside = int(frame) - (int(self._ends[which - 1]) if which else 0)
+            runs = self.people[which].training
+            chosen.append((which, drawn(runs, [(inside, float(where))], length=self.shape.window_frames)))
+        return chosen
+
+    def spectra(
+        self, windows: Sequence[tuple[int, Cuts]], extractor: Extractor
+    ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"], Int[Tensor, "B T"]]:
+        """Normalised spectra, which frames are real, and class indices (-1 for no loss)."""
+        frame = self.shape.frame_samples
+        pieces = np.concatenate([frame_pieces(self.people[which].recording, cuts, frame) for which, cuts in windows])
+        real = np.concatenate([cuts.starts >= 0 for _, cuts in windows])
+        truth = np.concatenate([self.people[which].truth(cuts) for which, cuts in windows])
+        spectra, valid = normalised(torch.from_numpy(pieces).to(extractor.device), real, extractor.normalisation)
+        return spectra, valid, torch.from_numpy(truth).to(extractor.device)
+
+    def pooled(self, pool: Pool, step: int, seed: int) -> Kept:
+        """Frozen outputs of one random cut in every `step` frames; of a recording the same in every fold."""
+        maps, truths, places, shares = [], [], [], []
+        for place, one in enumerate(self.people):
+            address = seed_of("pool", seed, one.recording.subject, len(one.recording))
+            cuts = scattered(one.training, length=self.shape.window_frames, step=step, seed=address)
+            maps.append(pool.of(one.recording, cuts))
+            truths.append(one.truth(cuts))
+            places += [(place, window) for window in range(len(cuts))]
+            shares.append(scattered_weights(one.training, length=self.shape.window_frames, step=step))
+        every = np.concatenate(shares)
+        return Kept(maps, truths, np.array(places), every / every.sum())
+
+    def validation(self) -> list[tuple[Recording, Cuts, np.ndarray]]:
+        """Recording, windows side by side over its validation part, class indices (W, T); every frame counts once."""
+        parts = []
+        for one in self.people:
+            length = self.shape.window_frames
+            if len(cuts := side_by_side(one.validation, length=length, step=length)):
+                truth = one.truth(cuts)
+                again = np.ones(truth.size, bool)  # in a run's last window, which is aligned to its end
+                again[np.unique(cuts.starts, return_index=True)[1]] = False
+                truth[again.reshape(truth.shape)] = -1
+                parts.append((one.recording, cuts, truth))
+        return parts
+
+
+def labelled(
+    recording: Recording, activities: Activities, shape: SpectrogramConfig, validation_share: float
+) -> Labelled:
+    """The frames of a recording, its validation part, and every frame's label."""
+    if recording.labels is None:
+        raise ValueError(f"{recording.subject} has no labels to train on")
+    runs = frames_by_run(recording, shape)
+    validation, training = split(runs, validation_share)
+    label_at = np.full(max(1, len(recording)), -1, np.int16)
+    indices = activities.indices(recording.labels)
+    for starts, _ in runs:
+        label_at[starts] = frame_labels(indices, starts, classes=len(activities), frame_samples=shape.frame_samples)
+    return Labelled(recording, validation, training, label_at)

@@ -1,0 +1,93 @@
+"""One classifier from all subjects of labelled data sets: what `predict` and `embed` are given (DESIGN 3)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from selfpab.activities import Activities
+from selfpab.allocator import keep_freed_memory
+from selfpab.config import ConfigError
+from selfpab.data.datasets import Dataset, open_dataset
+from selfpab.downstream import FinetunedClassifier
+from selfpab.methods import EvaluateConfig, method
+from selfpab.recording import Recording
+from selfpab.upstream.checkpoint import save_model
+
+CARD = """# Activities of {names}
+
+An encoder and a head of {hidden} hidden units, trained by `selfpab finetune` on all {people} people of {versions}: {classes}.
+The encoder was frozen for {frozen:g} % of the {steps} steps. Two accelerometers, lower back and thigh, 50 Hz, in g.
+Its scores come from `selfpab evaluate` with the same settings, never from this model, which has seen everybody.
+Probabilities are not calibrated. Not a medical device.
+"""
+
+
+def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig) -> Path:
+    """Train on everybody; writes the model folder `model`.
+
+    datasets : names or folders. The activities are those of the first; a code of another set that it does not know is
+        left unlabelled (running has no place among the seven classes of HAR70+).
+
+    Raises ConfigError for several seeds, and without `upstream`.
+    """
+    keep_freed_memory()
+    if not config.seeds.strip().isdigit():
+        raise ConfigError(f"one model has one seed; got seeds={config.seeds}")
+    opened = [open_dataset(name) for name in datasets]
+    activities = opened[0].activities
+    recordings = [known(r, activities) for data in opened for r in data.recordings()]
+    seed = int(config.seeds)
+    with tempfile.TemporaryDirectory() as scratch:
+        classifier = method("selfpab", activities, config, seed, Path(scratch))()
+        classifier.fit(recordings)
+    return save(classifier, model, opened, recordings, seed)
+
+
+def known(recording: Recording, activities: Activities) -> Recording:
+    """The same with labels outside `activities` taken away."""
+    if recording.labels is None:
+        return recording
+    indices = activities.indices(recording.labels, unknown="unlabelled")
+    return replace(recording, labels=np.where(indices < 0, -1, recording.labels).astype(np.int16))
+
+
+def save(
+    classifier: FinetunedClassifier, model: Path, data: Sequence[Dataset], recordings: Sequence[Recording], seed: int
+) -> Path:
+    """The fitted classifier as a model folder."""
+    assert classifier.extractor is not None
+    assert classifier.upstream is not None
+    network, config = classifier.extractor.network, classifier.config
+    assert network.encoder is not None
+    people = len({recording.subject for recording in recordings})
+    facts = {
+        "datasets": [{"name": d.name, "version": d.version, "sha256": d.sha256} for d in data],
+        "people": people,
+        "upstream_sha256": classifier.upstream.sha256,
+        **classifier.facts,
+        "finetune": asdict(config),
+        "seed": seed,
+    }
+    card = CARD.format(
+        names=", ".join(d.name for d in data),
+        hidden=config.hidden,
+        people=people,
+        versions=" and ".join(f"{d.name} {d.version}" for d in data),
+        classes=", ".join(classifier.activities.names),
+        frozen=100 * config.unfreeze_at,
+        steps=config.steps,
+    )
+    trained = replace(classifier.upstream, encoder=network.encoder.cpu())
+    return save_model(
+        model,
+        trained,
+        card=card,
+        head=network.head.cpu().state_dict(),
+        activities=classifier.outputs,
+        downstream=facts,
+    )

@@ -1,0 +1,101 @@
+"""One classifier from everybody, as a model folder."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from selfpab import simulate
+from selfpab.activities import HAR70PLUS, HARTH
+from selfpab.config import ConfigError
+from selfpab.data.simulation import NO_FAULTS, write_dataset
+from selfpab.downstream import FinetuneConfig, FinetunedClassifier
+from selfpab.features.normalisation import recording_moments
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.final_models import finetune, known
+from selfpab.inference.model import load
+from selfpab.methods import EvaluateConfig
+from selfpab.upstream.checkpoint import Upstream, save_model
+from selfpab.upstream.encoder import EncoderConfig
+
+SMALL = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16, dropout=0.0)
+SHAPE = SpectrogramConfig(window_frames=119)
+
+
+@pytest.fixture(scope="module")
+def people():
+    return simulate(3, 0.1, seed=1, scenario="protocol", faults=NO_FAULTS)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, people):
+    folder = tmp_path_factory.mktemp("final")
+    write_dataset(folder / "people", people)
+    torch.manual_seed(0)
+    numbers = recording_moments(people[0], SHAPE).normalisation("the first person")
+    upstream = Upstream.fresh(SMALL, SHAPE, numbers, {"steps": 7})
+    save_model(folder / "encoder", upstream, card="")
+    settings = FinetuneConfig(steps=12, batch=4, hidden=16, rate=0.01, overlap=24)
+    return folder, EvaluateConfig(settings, upstream=str(folder / "encoder"), precision="fp32"), upstream
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Every classifier that was fitted, and on whom."""
+    seen = []
+    real = FinetunedClassifier.fit
+    monkeypatch.setattr(
+        FinetunedClassifier,
+        "fit",
+        lambda self, given: (seen.append((self, [r.subject for r in given])), real(self, given))[1],
+    )
+    return seen
+
+
+def test_a_model_of_everybody_that_predicts_what_the_classifier_did(place, people, tmp_path, fits):
+    folder, config, upstream = place
+    finetune([str(folder / "people")], tmp_path / "model", config)
+    ((classifier, who),) = fits
+    assert who == ["P001", "P002", "P003"]
+    model = load(tmp_path / "model", precision="fp32")
+    assert model.activities == replace(HARTH, name="simulated")
+    about = model.config["downstream"]
+    assert (about["people"], about["seed"], about["finetune"]["hidden"]) == (3, 0, 16)
+    assert about["datasets"][0]["name"] == "simulated"
+    assert about["upstream_sha256"] == upstream.sha256
+    assert model.upstream.sha256 != upstream.sha256  # it was thawed
+    assert model.upstream.trained == {"steps": 7}
+    prediction = model.predict(people[0])
+    np.testing.assert_allclose(prediction.probabilities, classifier.probabilities(people[0]), atol=1e-5)
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "3 people of simulated" in card
+    assert "frozen for 75 % of the 12 steps" in card
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]  # no pool is left behind
+
+
+def test_several_data_sets_share_the_activities_of_the_first(place, people, tmp_path, fits):
+    folder, config, _ = place
+    write_dataset(tmp_path / "few", [replace(known(people[0], HAR70PLUS), subject="Q0")])
+    classes = [{"code": code, "name": name} for code, name in zip(HAR70PLUS.codes, HAR70PLUS.names, strict=True)]
+    (tmp_path / "few" / "dataset.json").write_text(json.dumps({"name": "few", "version": "1", "classes": classes}))
+    finetune([str(tmp_path / "few"), str(folder / "people")], tmp_path / "model", config)
+    assert fits[0][1] == ["Q0", "P001", "P002", "P003"]
+    assert load(tmp_path / "model").activities.codes == HAR70PLUS.codes
+
+
+def test_labels_outside_the_activities_are_taken_away(people):
+    few = known(people[0], HAR70PLUS)
+    kept = np.isin(people[0].labels, HAR70PLUS.codes)
+    np.testing.assert_array_equal(few.labels, np.where(kept, people[0].labels, -1))
+    assert not kept.all()
+
+
+def test_what_cannot_be_done_is_said(place, tmp_path):
+    folder, config, _ = place
+    with pytest.raises(ConfigError, match="one model has one seed; got seeds=0,1"):
+        finetune([str(folder / "people")], tmp_path / "m", replace(config, seeds="0,1"))
+    with pytest.raises(ConfigError, match="selfpab needs upstream=MODEL"):
+        finetune([str(folder / "people")], tmp_path / "m", replace(config, upstream=None))
+    assert not (tmp_path / "m").exists()
