@@ -4,6 +4,7 @@
       config.yaml       resolved and complete; `preset=` of it repeats this evaluation
       folds/, seconds/  what every subject gave (evaluation/folds.py); a fold that is there is not made again
       results.json      once all folds are there
+    RUN/pool/           outputs of frozen encoders, until all folds are there
 
 All missing folds are one list of jobs, those of a method and seed beside each other, done in this process or on Dask
 workers (workers.py). A worker opens the data set once, builds a method once, and saves its folds itself.
@@ -11,6 +12,7 @@ workers (workers.py). A worker opens the data set once, builds a method once, an
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -144,6 +146,7 @@ def evaluate(
     if failures:
         told = [f"{job}: {_reason(error)}" for job, error in failures.items()]
         raise FoldsFailed(told, lines) from next(iter(failures.values()))
+    shutil.rmtree(run / "pool", ignore_errors=True)  # gigabytes at paper size, and no fold is left to use them
     return lines
 
 
