@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow faults check format bench clean
 
 demo: .venv/done  ## simulate, pre-train, evaluate, predict, and show it (some minutes); ends with what to open
 	rm -rf demo
@@ -13,6 +13,9 @@ test: .venv/done  ## the default tests, a few minutes
 
 test-slow: .venv/done  ## kills, torchrun and others that take minutes
 	$(BIN)/python -m pytest -q -m slow
+
+faults: .venv/done  ## one fault at a time into a copy of the package; each must bring its test down
+	$(BIN)/python tests/faults.py
 
 check: .venv/done  ## what must be clean before a commit
 	$(BIN)/ruff format --check .

@@ -135,7 +135,7 @@ def open_dataset(path_or_name: str | Path, *, root: Path | None = None) -> Datas
 
 def _folder(path_or_name: str | Path, root: Path | None) -> Path:
     path, name = Path(path_or_name), str(path_or_name).lower().replace("har70+", "har70plus")
-    if path.is_dir():
+    if path.is_dir() and not (name in PUBLISHED and str(path_or_name) == path.name and _is_no_dataset(path)):
         return path
     if path.is_file():
         raise RecordingError(f"{path}: is a file; wanted the folder of the data set, or use read for one recording")
@@ -156,6 +156,11 @@ def _folder(path_or_name: str | Path, root: Path | None) -> Path:
         f"{name}: there is no folder {places / name}; put the files ({PUBLISHED[name].subjects}) there, from "
         f"{PUBLISHED[name].where}, or set SELFPAB_DATA to the folder that holds {name}/"
     )
+
+
+def _is_no_dataset(folder: Path) -> bool:
+    """Has it nothing of a data set, as a folder of results that bears the data set's name?"""
+    return not any(f.name == MANIFEST or f.suffix.lower() in (*SUFFIXES, *RAW_SUFFIXES) for f in folder.iterdir())
 
 
 def _harth_version(dataset: Dataset) -> str:

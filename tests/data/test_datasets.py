@@ -196,3 +196,13 @@ def test_real_harth_and_har70plus(shared):
     assert (har70plus.version, len(har70plus.files)) == ("1.0", 18)
     assert [file.name for file in har70plus.ignored] == ["sample_501_first60s.csv"]
     assert [recording.subject for recording in har70plus.recordings()] == [str(n) for n in range(501, 519)]
+
+
+def test_a_folder_of_results_with_the_name_of_a_data_set_does_not_hide_it(tmp_path, monkeypatch):
+    put(tmp_path / "data" / "har70plus", "501")
+    (tmp_path / "runs" / "har70plus" / "selfpab").mkdir(parents=True)
+    monkeypatch.setenv("SELFPAB_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path / "runs")
+    assert [file.stem for file in open_dataset("har70plus").files] == ["501"]
+    put(tmp_path / "runs" / "har70plus", "502")
+    assert [file.stem for file in open_dataset("har70plus").files] == ["502"]

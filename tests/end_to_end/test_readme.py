@@ -11,6 +11,7 @@ import pytest
 from selfpab.cli import main
 
 README = Path(__file__).parents[2] / "README.md"
+RECIPES = {path.name for path in (README.parent / "recipes").glob("*.py")}
 FEWER = {  # the same commands, with less work
     "simulate": ["people=3", "hours=0.1", "scenario=protocol"],
     "pretrain": ["steps=10", "validate_every=5"],
@@ -39,7 +40,15 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch, golden):
         with pytest.raises(SystemExit) as end:
             main([*words, *FEWER.get(words[0], [])])
         assert end.value.code == 0, words
-    for made in ("predicted/P001/seconds.parquet", "vectors/P001/embedding.parquet", "authors/weights.safetensors"):
+    for made in (
+        "predicted/P001/seconds.parquet",
+        "predicted/P001/daily.csv",
+        "predicted/P001/bouts.csv",
+        "runs/b/report.html",
+        "runs/b/selfpab/seed-1/results.json",
+        "vectors/P001/embedding.parquet",
+        "authors/weights.safetensors",
+    ):
         assert Path(made).is_file(), made
     shutil.copy("people/P001.parquet", "501.parquet")
     code = "\n".join(block("python")).replace("501.csv", "501.parquet")
@@ -56,4 +65,4 @@ def test_the_tree_of_the_readme_is_the_tree():
     named = set(re.findall(r"\b(\w+\.py)\b", tree))
     package = README.parent / "selfpab"
     there = {path.name for path in package.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")}
-    assert named - {"__init__.py", "pack.py", "measure_pretraining.py"} == there
+    assert named - {"__init__.py", *RECIPES} == there

@@ -1,5 +1,6 @@
 """The recipes run: a corpus is packed and unpacked to the same bits; the GPU recipe goes on after kills."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from selfpab.data.simulation import simulate, write_dataset
 from selfpab.data.store import open_corpus
+from selfpab.features.normalisation import recording_moments
+from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream import ingest, open_model
+from selfpab.upstream.checkpoint import Upstream, save_model
+from selfpab.upstream.encoder import EncoderConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,3 +67,38 @@ def test_the_gpu_recipe_goes_on_on_a_fresh_machine(corpus, tmp_path):
     assert said[-1].startswith("finished"), said
     assert any("call again" in line for line in said)
     assert open_model(tmp_path / "out" / "model").upstream.trained["steps"] == 900
+
+
+def test_the_search_goes_on_where_it_stopped(tmp_path):
+    people = simulate(4, 0.05, seed=6, scenario="protocol")
+    write_dataset(tmp_path / "people", people)
+    torch.manual_seed(0)
+    shape = SpectrogramConfig(window_frames=119)
+    small = EncoderConfig(d_model=12, layers=1, heads=2, d_feedforward=16)
+    numbers = recording_moments(people[0], shape).normalisation("one")
+    save_model(tmp_path / "model", Upstream.fresh(small, shape, numbers), card="")
+
+    def search(rates: str) -> list[str]:
+        command = [
+            sys.executable,
+            ROOT / "recipes" / "search_downstream.py",
+            "people",
+            "model",
+            "out",
+            "spectr-mlp,selfpab",
+        ]
+        command += [f"rates={rates}", "steps=3", "without=P004", "finetune.batch=2"]
+        done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
+        return done.stdout.splitlines()
+
+    assert len(search("0.01")) == 2
+    assert len(search("0.01,0.1")) == 2  # the others are there
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [(e["method"], e["rate"]) for e in found["entries"]] == [
+        ("spectr-mlp", 0.01),
+        ("selfpab", 0.01),
+        ("spectr-mlp", 0.1),
+        ("selfpab", 0.1),
+    ]
+    assert sorted(found["entries"][0]["people"]) == ["P001", "P002", "P003"]
+    assert sorted(name for fold in found["data"]["folds"] for name in fold) == ["P001", "P002", "P003"]

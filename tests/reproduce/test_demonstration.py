@@ -21,12 +21,19 @@ def shortened(monkeypatch):
 
 def test_from_nothing_to_pictures(tmp_path, shortened):
     lines = list(demonstrate(tmp_path / "demo", DemoConfig(people=3, hours=0.1, day_hours=0.1)))
-    for name in ("loss.png", "reconstructions.png", "day.png", "day.parquet", "model/weights.safetensors"):
+    for name in (
+        "loss.png",
+        "reconstructions.png",
+        "day.png",
+        "day/seconds.parquet",
+        "evaluation/report.html",
+        "model/weights.safetensors",
+    ):
         assert (tmp_path / "demo" / name).stat().st_size > 1000, name
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert 0 <= summary["day"]["accuracy"] <= 1
     shown = "\n".join(lines)
     for method in ("selfpab", "random-encoder", "spectr-mlp"):
-        score = read_results(tmp_path / "demo" / "evaluation" / method / "results.json")["macro_f1"]
-        assert f"{100 * score['mean']:5.1f} ± {100 * score['sem']:.1f}" in shown
+        score = read_results(tmp_path / "demo" / "evaluation" / method / "seed-0" / "results.json")["macro_f1"]
+        assert f"{100 * score['mean']:.1f} ± {100 * score['sem']:.1f}" in shown
     assert "Open:" in shown
