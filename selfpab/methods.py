@@ -1,7 +1,8 @@
 """The methods by name (paper, Table 1).
 
-`selfpab`, `spectr-te` and `spectr-mlp` are rows of the paper's table and settings of the same parts; `random-encoder` is
-ours: `selfpab` on an encoder of the same shape that was never trained. The other rows of the table are not built yet.
+`selfpab`, `spectr-te` and `spectr-mlp` are rows of the paper's table and settings of the same parts. Ours are
+`selfpab-unfrozen`, which trains the pre-trained encoder from the first step, and `random-encoder`: `selfpab` on an encoder of
+the same shape that was never trained. The other rows of the table are not built yet.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream.checkpoint import Upstream, open_model
 from selfpab.upstream.engine import Precision, resolved_precision
 
-METHODS = ("selfpab", "spectr-te", "spectr-mlp", "random-encoder")
+METHODS = ("selfpab", "spectr-te", "spectr-mlp", "selfpab-unfrozen", "random-encoder")
 ENCODERS: dict[str, Literal["pretrained", "random", "none"]] = {
     "selfpab": "pretrained",
+    "selfpab-unfrozen": "pretrained",
     "spectr-te": "random",
     "spectr-mlp": "none",
     "random-encoder": "random",
@@ -75,7 +77,7 @@ def check(name: str, config: EvaluateConfig) -> None:
     """ConfigError for a method that does not exist, or lacks its encoder."""
     if name not in METHODS:
         raise ConfigError(f"no method {name!r}; there are {', '.join(METHODS)}")
-    if not config.upstream and name in ("selfpab", "random-encoder"):
+    if not config.upstream and name not in ("spectr-te", "spectr-mlp"):
         raise ConfigError(f"{name} needs upstream=MODEL, a folder that `selfpab pretrain` or `import-checkpoint` wrote")
 
 
@@ -110,6 +112,8 @@ def own_settings(name: str, config: EvaluateConfig) -> FinetuneConfig:
     settings = config.finetune
     if name == "spectr-te":
         settings = replace(settings, hidden=0, weighted=False, unfreeze_at=0.0)
+    elif name == "selfpab-unfrozen":
+        settings = replace(settings, unfreeze_at=0.0)
     own = {"spectr-mlp": config.spectr_mlp, "spectr-te": config.spectr_te}.get(name, OwnSettings())
     changes = {key: value for key, value in asdict(own).items() if value is not None}
     return replace(settings, **changes)

@@ -72,16 +72,21 @@ def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
 
 
 def test_what_each_method_begins_with(place, build):
-    """An encoder of the same shape where there is one; the trained weights with `selfpab` alone."""
+    """An encoder of the same shape where there is one; the trained weights with `selfpab` and `selfpab-unfrozen`."""
     begun = {name: build(name)() for name in METHODS}
     assert {name: classifier.start for name, classifier in begun.items()} == {
         "selfpab": "pretrained",
+        "selfpab-unfrozen": "pretrained",
         "spectr-te": "random",
         "spectr-mlp": "none",
         "random-encoder": "random",
     }
     wanted = {"sha256": place.upstream.sha256, **{k: TRAINED[k] for k in ("corpora", "people", "hours", "steps")}}
-    assert {name: build(name).upstream for name in METHODS} == {**dict.fromkeys(METHODS), "selfpab": wanted}
+    assert {name: build(name).upstream for name in METHODS} == {
+        **dict.fromkeys(METHODS),
+        "selfpab": wanted,
+        "selfpab-unfrozen": wanted,
+    }
 
 
 def test_a_call_builds_a_fresh_classifier_and_none_is_shared(build, people):
@@ -151,6 +156,7 @@ def test_own_settings_are_of_their_method_alone(place):
     config = replace(place.config, spectr_mlp=OwnSettings(rate=0.5), spectr_te=OwnSettings(steps=9, rate=0.25))
     common = place.config.finetune
     assert own_settings("selfpab", config) == own_settings("random-encoder", config) == common
+    assert own_settings("selfpab-unfrozen", config) == replace(common, unfreeze_at=0.0)
     assert own_settings("spectr-mlp", config) == replace(common, rate=0.5)
     te = own_settings("spectr-te", config)
     assert (te.steps, te.rate, te.batch, te.hidden) == (9, 0.25, common.batch, 0)
