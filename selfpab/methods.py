@@ -116,6 +116,10 @@ def own_settings(name: str, config: EvaluateConfig) -> FinetuneConfig:
         settings = replace(settings, unfreeze_at=0.0)
     own = {"spectr-mlp": config.spectr_mlp, "spectr-te": config.spectr_te}.get(name, OwnSettings())
     changes = {key: value for key, value in asdict(own).items() if value is not None}
+    if "steps" in changes and settings.epochs is not None:
+        raise ConfigError(
+            f"{name} has steps={own.steps} of its own, and finetune.epochs={settings.epochs}: leave one out"
+        )
     return replace(settings, **changes)
 
 

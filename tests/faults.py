@@ -103,7 +103,7 @@ FAULTS = [
         "tests/evaluation/test_loso.py",
     ),
     Fault(
-        "test subject in the normalisation",
+        "another normalisation than the encoder's",
         "selfpab/downstream/classifier.py",
         "return self.upstream.normalisation",
         "return Normalisation(self.upstream.normalisation.mean + 1, self.upstream.normalisation.std)",

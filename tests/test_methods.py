@@ -163,6 +163,9 @@ def test_own_settings_are_of_their_method_alone(place):
     said = load(EvaluateConfig, section="evaluate", settings=["spectr_te.steps=9", "spectr_mlp.rate=0.5"])
     assert (own_settings("spectr-te", said).steps, own_settings("spectr-mlp", said).rate) == (9, 0.5)
     assert own_settings("selfpab", said) == FinetuneConfig()
+    grid = replace(said, finetune=FinetuneConfig(epochs=2, cuts="grid"))
+    with pytest.raises(ConfigError, match=r"spectr-te has steps=9 of its own, and finetune.epochs=2: leave one out"):
+        own_settings("spectr-te", grid)
 
 
 def test_settings_tell_apart_what_scores_depend_on_and_nothing_else(place, build, tmp_path):

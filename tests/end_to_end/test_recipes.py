@@ -102,3 +102,42 @@ def test_the_search_goes_on_where_it_stopped(tmp_path):
     ]
     assert sorted(found["entries"][0]["people"]) == ["P001", "P002", "P003"]
     assert sorted(name for fold in found["data"]["folds"] for name in fold) == ["P001", "P002", "P003"]
+
+
+@pytest.mark.slow
+def test_the_gpu_evaluation_goes_on_on_a_fresh_machine(tmp_path):
+    """Killed after some seconds, each time with an empty work folder, until it says that it is finished."""
+    people = simulate(4, 0.1, seed=6, scenario="protocol")
+    write_dataset(tmp_path / "people", people)
+    shape = SpectrogramConfig(window_frames=119)
+    small = EncoderConfig(d_model=12, layers=1, heads=2, d_feedforward=16, dropout=0.0)
+    numbers = recording_moments(people[0], shape).normalisation("one")
+    save_model(tmp_path / "model", Upstream.fresh(small, shape, numbers), card="")
+    said = []
+    for call in range(12):
+        environment = os.environ | {
+            "PYTHON": sys.executable,
+            "PRESET": "tiny",
+            "METHODS": "selfpab,spectr-mlp",
+            "SEEDS": "0",
+            "PIECE_S": "25",
+            "WORK": str(tmp_path / f"machine-{call}"),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [
+            "bash",
+            ROOT / "recipes" / "evaluate-gpu.sh",
+            tmp_path / "people",
+            tmp_path / "model",
+            tmp_path / "out",
+        ]
+        done = subprocess.run(
+            [*command, "finetune.steps=1500"], env=environment, check=True, capture_output=True, text=True
+        )
+        said.append(done.stdout.splitlines()[-1])
+        if said[-1].startswith("finished"):
+            break
+    assert said[-1].startswith("finished"), said
+    assert any("call again" in line for line in said)
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "results.tar.gz").is_file()
