@@ -33,10 +33,16 @@ mkdir -p "$home/results/pretrain-small" && cp measured-12000/* "$home/results/pr
 # rates of preset small; S009 cycles nearly all the time, it is trained on and not scored
 python "$home/recipes/search_downstream.py" harth pretrain-12000/model search-harth \
   selfpab,spectr-mlp,spectr-te rates=0.001,0.003 steps=400 without=S009
+python "$home/recipes/search_downstream.py" harth pretrain-12000/model search-harth \
+  selfpab rates=0.003 steps=1600 without=S009
+mkdir -p "$home/results/search-harth" && cp search-harth/results.json "$home/results/search-harth/"
 
-selfpab evaluate selfpab,spectr-te,spectr-mlp har70plus loso-har70plus preset=small upstream=pretrain-12000/model \
+selfpab evaluate selfpab,spectr-te,spectr-mlp,selfpab-unfrozen har70plus loso-har70plus preset=small upstream=pretrain-12000/model \
   seeds=0,1,2 workers="$workers"
 keep loso-har70plus har70plus
+selfpab evaluate selfpab,spectr-mlp har70plus loso-har70plus-1600 preset=small upstream=pretrain-12000/model \
+  finetune.steps=1600 finetune.rate=0.003 workers="$workers"
+keep loso-har70plus-1600 har70plus-1600
 
 curve=()
 for steps in 0 1000 4000 12000; do
