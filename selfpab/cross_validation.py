@@ -30,7 +30,7 @@ from selfpab.data.datasets import Dataset, open_dataset
 from selfpab.evaluation.folds import Fold, finished_folds, save_fold
 from selfpab.evaluation.loso import checked_subjects, fold_settings, one_fold
 from selfpab.evaluation.results import assemble, read_results, write_results
-from selfpab.methods import EvaluateConfig, chosen_device, method
+from selfpab.methods import EvaluateConfig, check, chosen_device, method
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
 from selfpab.recording import Recording
@@ -108,6 +108,9 @@ def evaluate(
     check_workers(config.workers)
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"wanted one or more methods, each once, got {', '.join(names) or 'none'}")
+    if make is method:
+        for name in names:
+            check(name, config)
     data = open_dataset(dataset)
     call = Call(
         key=uuid4().hex,

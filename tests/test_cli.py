@@ -87,9 +87,9 @@ def test_from_an_encoder_to_scores_and_predictions(call, story, tmp_path):
     quick = [*QUICK, upstream, "finetune.steps=5", "finetune.batch=2"]
     code, out, _ = call("evaluate", "selfpab,spectr-mlp", story / "people", tmp_path / "scores", *quick)
     assert code == 0
-    assert [line.partition(":")[0] for line in out.splitlines()] == ["selfpab", "spectr-mlp"]
-    assert "% (3 people)" in out
-    results = read_results(tmp_path / "scores" / "selfpab" / "results.json")
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["method", "selfpab", "spectr-mlp"]
+    assert out.splitlines()[-1] == f"open {tmp_path / 'scores' / 'report.html'}"
+    results = read_results(tmp_path / "scores" / "selfpab" / "seed-0" / "results.json")
     assert results["config"]["steps"] == 5
     assert results["config"]["hidden"] == 128  # of the preset
 
@@ -145,7 +145,7 @@ def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
         (["pretrain", "c", "r", "x"], "wanted CORPUS RUN and then key=value settings, got c r x"),
         (["ingest", "c", "windows=3"], "wanted SOURCE... CORPUS and then"),
         (["evaluate", "selfpab", "d"], "wanted METHOD[,METHOD] DATASET RUN and then"),
-        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are selfpab, spectr-mlp, random-encoder"),
+        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are selfpab, spectr-te, spectr-mlp"),
         (["evaluate", "selfpab", "d", "r"], "selfpab needs upstream=MODEL"),
         (["predict", "s", "o"], "wanted model=MODEL, a folder"),
         (["embed", "s", "o", "model=m", "form=csv"], "form must be parquet or npy, got 'csv'"),
@@ -251,7 +251,7 @@ def test_the_help_lists_every_command_and_every_command_is_tested_here(call):
     ("command", "settings"),
     [
         ("pretrain", ["steps=937500", "masking.time_width=3", "encoder.d_model=1500", "hours=None", "long=False"]),
-        ("evaluate", ["finetune.hidden=1028", "upstream=None", "seed=0"]),
+        ("evaluate", ["finetune.hidden=1028", "upstream=None", "seeds=0"]),
         ("ingest", ["windows=None", "rate_hz=None"]),
         ("predict", ["model=", "precision=auto"]),
         ("simulate", ["people=4", "hours=1.0"]),

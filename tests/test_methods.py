@@ -59,7 +59,9 @@ def fitted(chosen, people):
 
 
 def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
-    with pytest.raises(ConfigError, match="no method 'svn'; there are selfpab, spectr-te, spectr-mlp, random-encoder"):
+    with pytest.raises(
+        ConfigError, match="no method 'svn'; there are selfpab, spectr-te, spectr-mlp, selfpab-unfrozen"
+    ):
         check("svn", place.config)
     alone = replace(place.config, upstream=None)
     for name in ("selfpab", "random-encoder"):
@@ -238,6 +240,6 @@ def test_the_preset_of_the_release_runs_and_keeps_nothing_of_the_frozen_encoder(
     assert [row["code"] for row in results["classes"]] == list(HARTH.codes)  # 12 outputs, 10 classes
     assert {len(subject["confusion"]) for subject in results["subjects"].values()} == {10}
     assert not (tmp_path / "pool").exists()
-    ours = evaluate(["selfpab"], place.data, tmp_path / "ours", replace(place.config, seeds="42"))
-    assert len(ours) == 1
-    assert len(list((tmp_path / "ours" / "pool").iterdir())) == 2  # one for each person, and not for each fold
+    kept = replace(place.config, seeds="42", pool=str(tmp_path / "kept"))
+    assert len(evaluate(["selfpab"], place.data, tmp_path / "ours", kept)) == 1
+    assert len(list((tmp_path / "kept").iterdir())) == 2  # one for each person, and not for each fold

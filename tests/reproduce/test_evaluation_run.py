@@ -32,7 +32,7 @@ def test_an_evaluation_ends_with_tables_and_a_page(people, tmp_path):
     assert lines[-1] == f"open {tmp_path / 'report.html'}"
     page = (tmp_path / "report.html").read_text()
     assert f"{100 * mean:.1f}" in page
-    (row,) = csv.DictReader((tmp_path / "table.csv").open())
+    (row,) = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
     assert (row["method"], row["seeds"]) == ("spectr-mlp", "0 1")
     assert float(row["mean"]) == pytest.approx(mean)
 
