@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -138,7 +139,7 @@ def training_data(corpus: Corpus, config: PretrainConfig) -> tuple[Windows, Wind
     held_out = validation_people(corpus.people, config.validation_share, config.seed)
     people = [person for person in corpus.people if person not in held_out]
     shape = config.spectrogram
-    cut = {
+    cut: dict[str, Any] = {
         "window_frames": shape.window_frames,
         "frame_samples": shape.frame_samples,
         "hop_samples": shape.hop_samples,

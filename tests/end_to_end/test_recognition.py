@@ -1,4 +1,7 @@
-"""From nothing to activities: `tiny` learns from eight simulated people and names what four others do (make test-slow)."""
+"""From nothing to activities: `tiny` learns from eight simulated people and names what four others do (make test-slow).
+
+Measured once: 0.956 with the encoder trained from the first step, 0.892 with the paper's schedule and 3,000 steps.
+"""
 
 import numpy as np
 import pytest
@@ -19,9 +22,9 @@ def test_tiny_names_the_activities_of_strangers(tmp_path):
     corpus, _ = ingest([tmp_path / "people"], tmp_path / "corpus", quiet=True)
     settings = load(PretrainConfig, preset="tiny", section="pretrain")
     pretrain(corpus, settings, tmp_path / "run", make_fabric(settings.precision), quiet=True)
-    more = [f"upstream={tmp_path / 'run' / 'model'}", "finetune.steps=1200"]
+    more = [f"upstream={tmp_path / 'run' / 'model'}", "finetune.steps=1200", "finetune.batch=16"]
     config = load(EvaluateConfig, preset="tiny", section="evaluate", settings=more)
-    classifier = method("selfpab", HARTH, config, 0, tmp_path / "pool")()
+    classifier = method("selfpab-unfrozen", HARTH, config, 0, tmp_path / "pool")()
     classifier.fit(people[:8])
     scores = []
     for stranger in people[8:]:
