@@ -52,8 +52,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     above.legend(frameon=False)
     known = [(place, entry["held_out"]) for place, entry in zip(places, rows, strict=True) if "held_out" in entry]
     below.plot([p for p, _ in known], [losses["encoder"] for _, losses in known], "s-", label="encoder")
-    for name, style in (("linear interpolation", ":"),):
-        below.plot([p for p, _ in known], [losses[name] for _, losses in known], style, label=name)
+    rival = "linear interpolation"
+    below.plot([p for p, _ in known], [losses[rival] for _, losses in known], ":", label=rival)
     below.set_ylabel("held-out masked L1")
     below.legend(frameon=False)
     below.set_xticks(list(places), [f"{entry['steps']:,}" for entry in rows])

@@ -233,7 +233,8 @@ def _part(call: Call, name: str, seed: int, run: Path, known: Mapping[str, Any])
     chosen = _built(call, name, seed)
     settings = {**chosen.settings, **known}
     details = {"protocol": chosen.protocol, "upstream": chosen.upstream, "seed": seed}
-    details |= {key: settings[key] for key in ("precision",) if key in settings}
+    if "precision" in settings:
+        details["precision"] = settings["precision"]
     details["config"] = settings.get("finetune", chosen.settings)
     return Part(name, seed, (run / name / f"seed-{seed}").resolve(), settings, details)
 

@@ -9,6 +9,7 @@ script says so instead of passing. The same test is run on the unharmed copy fir
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -148,16 +149,11 @@ def main(words: list[str]) -> int:
 def tests_pass(folder: Path, test: str) -> bool:
     """Are the tests of this file green, with the package of this folder?"""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
-    done = subprocess.run(command, cwd=folder, env=_environment(folder), capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # 1: tests failed; anything else is no answer
         raise RuntimeError(f"{' '.join(command)} in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode == 0
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 if __name__ == "__main__":

@@ -18,12 +18,11 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.downstream import release
-from selfpab.downstream.cuts import frames_by_run, side_by_side
 from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, train
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
-from selfpab.downstream.states import Extractor, States
+from selfpab.downstream.states import AT_ONCE, Extractor, States
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
 from selfpab.features.normalisation import Moments, Normalisation, recording_moments
@@ -149,8 +148,8 @@ class FinetunedClassifier:
             facts["layer_weights"] = [float(w) for w in head.layer_weights.detach().cpu()]
         counts, total, frames = np.zeros((len(self.outputs),) * 2, np.int64), 0.0, 0
         for recording, cuts, truth in material.validation():
-            for first in range(0, len(cuts), 16):
-                here = slice(first, first + 16)
+            for first in range(0, len(cuts), AT_ONCE):
+                here = slice(first, first + AT_ONCE)
                 spectra, valid = self.extractor.spectra(recording, cuts[here])
                 logits = head(self.extractor.states(spectra, valid)).cpu()
                 known = truth[here] != UNLABELLED
@@ -169,11 +168,11 @@ def network_probabilities(extractor: Extractor, recording: Recording, config: Fi
     if config.framing == "release":
         recording = release.padded(recording, shape)
         cuts = release.prediction_windows(recording, shape, step=step)
+        starts, stops = cuts.starts, cuts.stops
     else:
-        cuts = side_by_side(frames_by_run(recording, shape, to_the_end=True), length=shape.window_frames, step=step)
-    states = States(extractor.lazily(recording, cuts), cuts.starts, cuts.stops)
-    values, starts, stops = frame_probabilities(extractor.network.head, states)
-    return samples_from_frames(values, starts, stops, len(recording), frame_samples=shape.frame_samples)[:samples]
+        starts, stops = extractor.windows(recording, step=step, to_the_end=True)
+    states = extractor.lazy_states(recording, starts, stops)
+    return sample_probabilities(extractor.network.head, states, len(recording), extractor)[:samples]
 
 
 def window_step(shape: SpectrogramConfig, config: FinetuneConfig) -> int:

@@ -126,9 +126,14 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def seconds_file(folder: Path, subject: str) -> Path:
+    """Where the seconds of a subject lie; its name may hold any sign, even a/b."""
+    return folder / "seconds" / f"{quote(subject, safe=' ')}.parquet"
+
+
 def _places(folder: Path, subject: str) -> tuple[Path, Path]:
-    name = quote(subject, safe=" ")  # a subject may be called a/b
-    return folder / "seconds" / f"{name}.parquet", folder / "folds" / f"{name}.json"
+    table = seconds_file(folder, subject)
+    return table, folder / "folds" / f"{table.stem}.json"
 
 
 def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.evaluation.clock import clock_seconds
+from selfpab.evaluation.folds import seconds_file
 from selfpab.recording import Recording
 from selfpab.reproduce.evaluation_figures import INK, WIDTH
 
@@ -50,11 +50,6 @@ def median_subject(scores: Mapping[str, float]) -> str:
     """
     order = sorted(scores, key=lambda subject: (scores[subject], subject))
     return order[(len(order) - 1) // 2]
-
-
-def seconds_file(folder: Path, subject: str) -> Path:
-    """Where an evaluation keeps the seconds of a subject (its name may hold any sign)."""
-    return folder / "seconds" / f"{quote(subject, safe=' ')}.parquet"
 
 
 def richest_hour(folder: Path, subject: str) -> Hour:

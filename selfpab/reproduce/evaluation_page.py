@@ -17,13 +17,13 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.evaluation.comparison import RESULTS, Runs, Seeds, gather, row, subject_scores, total_confusion
+from selfpab.evaluation.folds import seconds_file
 from selfpab.reproduce.evaluation_figures import data_uri, draw_calibration
 from selfpab.reproduce.evaluation_hour import (
     Recordings,
     draw_hour,
     median_subject,
     richest_hour,
-    seconds_file,
     wrong_share,
 )
 from selfpab.reproduce.evaluation_scores import (
