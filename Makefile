@@ -31,7 +31,7 @@ bench: .venv/done  ## costs on this machine, appended to benchmarks/RESULTS.md; 
 
 .venv/done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check -q -e '.[train,dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check -q -e '.[train,baselines,dev]'
 	touch $@
 
 clean:
