@@ -18,8 +18,8 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.downstream import release
-from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, train
-from selfpab.downstream.head import Head, Network
+from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, fresh_head, train
+from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.states import AT_ONCE, Extractor, States
@@ -62,6 +62,10 @@ class FinetunedClassifier:
     ) -> None:
         if start == "pretrained" and upstream is None:
             raise ValueError("a pre-trained encoder is wanted, and none was given")
+        if start != "none" and config.head != "mlp":
+            raise ValueError(
+                f"head={config.head} takes the spectrogram itself, without an encoder; got a {start} encoder"
+            )
         self.start, self.upstream, self.config, self.seed = start, upstream, config, seed
         self.activities = activities
         self.outputs = activities.unmerged() if config.merge == "confusion" else activities
@@ -130,7 +134,7 @@ class FinetunedClassifier:
             encoder = Encoder(features, **asdict(shape))
         layers, width = (shape.layers, shape.d_model) if encoder is not None else (1, features)
         seed_torch(seed_of("head", self.seed))
-        return Network(encoder, Head(layers, width, config.hidden, len(self.outputs), config.weighted))
+        return Network(encoder, fresh_head(config, layers, width, len(self.outputs)))
 
     def _normalisation(self, recordings: Sequence[Recording]) -> Normalisation:
         if self.upstream is not None:
@@ -151,7 +155,7 @@ class FinetunedClassifier:
             for first in range(0, len(cuts), AT_ONCE):
                 here = slice(first, first + AT_ONCE)
                 spectra, valid = self.extractor.spectra(recording, cuts[here])
-                logits = head(self.extractor.states(spectra, valid)).cpu()
+                logits = head(self.extractor.states(spectra, valid), valid).cpu()
                 known = truth[here] != UNLABELLED
                 total += float(frame_cross_entropy(logits, torch.from_numpy(truth[here]))) * int(known.sum())
                 frames += int(known.sum())
@@ -183,14 +187,14 @@ def window_step(shape: SpectrogramConfig, config: FinetuneConfig) -> int:
     return step
 
 
-def sample_probabilities(head: Head, states: States, samples: int, extractor: Extractor) -> np.ndarray:
+def sample_probabilities(head: Head | RecurrentHead, states: States, samples: int, extractor: Extractor) -> np.ndarray:
     """From states to one row of class probabilities per sample, float64 (N, K)."""
     values, starts, stops = frame_probabilities(head, states)
     return samples_from_frames(values, starts, stops, samples, frame_samples=extractor.shape.frame_samples)
 
 
 @torch.no_grad()
-def frame_probabilities(head: Head, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def frame_probabilities(head: Head | RecurrentHead, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(probabilities float64 (F, K), first samples, stops of the segments) of the distinct frames, in order."""
     device = next(head.parameters()).device
 

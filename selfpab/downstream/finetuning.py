@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfpab.downstream.head import Network
+from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.states import Extractor
@@ -30,6 +30,8 @@ class FinetuneConfig:
     epochs: int | None = None  # instead of steps, with cuts=grid: passes over the grid
     batch: int = 32  # section 4.2
     hidden: int = 1028  # section 4.2; 0: one linear layer
+    head: Literal["mlp", "deepconvlstm"] = "mlp"  # deepconvlstm: in the MLP's place, on the spectrogram alone (Table 1)
+    head_dropout: float = 0.5  # of deepconvlstm: Ordonez and Roggen, 2016; the MLP has none
     weighted: bool = True  # section 3.2: weighted sum of all layers; the release takes the last layer
     rate: float = 1e-4  # section 4.2
     decay: float = 0.1  # section 4.2
@@ -57,10 +59,19 @@ class FinetuneConfig:
                 "wanted grid_step and pool_step of at least 1, overlap and hidden of at least 0, "
                 f"got {self.grid_step}, {self.pool_step}, {self.overlap}, {self.hidden}"
             )
+        if not 0 <= self.head_dropout < 1:
+            raise ValueError(f"wanted head_dropout from 0 to below 1, got {self.head_dropout:g}")
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
         if self.epochs is not None and self.cuts != "grid":
             raise ValueError("epochs= counts passes over the grid: say cuts=grid, or steps= instead")
+
+
+def fresh_head(config: FinetuneConfig, layers: int, width: int, classes: int) -> Head | RecurrentHead:
+    """The untrained head that the settings ask for, for states (layers, B, T, width)."""
+    if config.head == "deepconvlstm":
+        return RecurrentHead(width, classes, config.head_dropout)
+    return Head(layers, width, config.hidden, classes, config.weighted)
 
 
 def train(

@@ -2,7 +2,7 @@
 
 Legend: L layers, B windows, T frames, CF features (156), D width, K classes. The weights of the layers are raw scalars,
 1/L at the start and trained from the first step; the head has one hidden layer and no dropout; softmax is left to the loss
-and to prediction.
+and to prediction. In its place may stand DeepConvLSTM, for the paper's DeepConvLSTM on spectrograms.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from selfpab.baselines.deepconvlstm import DeepConvLSTM
 from selfpab.upstream.encoder import Encoder
+
+Valid = Bool[Tensor, "B T"] | None  # which frames are real; None: all
 
 
 class Head(nn.Module):
@@ -30,7 +33,8 @@ class Head(nn.Module):
         self.hidden = nn.Linear(width, hidden) if hidden else None
         self.output = nn.Linear(hidden or width, classes)
 
-    def forward(self, states: Float[Tensor, "L B T D"]) -> Float[Tensor, "B T K"]:
+    def forward(self, states: Float[Tensor, "L B T D"], valid: Valid = None) -> Float[Tensor, "B T K"]:
+        """Of every frame by itself, whichever are `valid`."""
         features = self.features(states)
         return self.output(features if self.hidden is None else torch.relu(self.hidden(features)))
 
@@ -41,20 +45,29 @@ class Head(nn.Module):
         return torch.einsum("l,lbtd->btd", self.layer_weights.to(states.dtype), states)
 
 
+class RecurrentHead(nn.Module):
+    """DeepConvLSTM on the bare spectrum: states (1, B, T, D) -> logits (B, T, K)."""
+
+    layer_weights = None
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.network = DeepConvLSTM(width, classes, per_frame=True, dropout=dropout)
+
+    def forward(self, states: Float[Tensor, "1 B T D"], valid: Valid = None) -> Float[Tensor, "B T K"]:
+        return self.network(states[0], valid)
+
+
 class Network(nn.Module):
     """Normalised spectra (B, T, CF) -> logits (B, T, K): an encoder and a head; without an encoder the head alone."""
 
-    def __init__(self, encoder: Encoder | None, head: Head) -> None:
+    def __init__(self, encoder: Encoder | None, head: Head | RecurrentHead) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def states(
-        self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "L B T D"]:
+    def states(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> Float[Tensor, "L B T D"]:
         """What the head is given: every layer's output, or the spectrum itself as the only layer."""
         return spectra[None] if self.encoder is None else torch.stack(self.encoder.hidden_states(spectra, valid))
 
-    def forward(
-        self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B T K"]:
-        return self.head(self.states(spectra, valid))
+    def forward(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> Float[Tensor, "B T K"]:
+        return self.head(self.states(spectra, valid), valid)
