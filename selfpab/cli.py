@@ -36,6 +36,8 @@ SETTINGS = {  # command -> where its settings are declared; imported only for it
     "finetune": "selfpab.methods:EvaluateConfig",
     "predict": "selfpab.inference:PredictConfig",
     "embed": "selfpab.inference:PredictConfig",
+    "download": "selfpab.data.download:DownloadConfig",
+    "reproduce": "selfpab.reproduce.collected_results:ReproduceConfig",
 }
 
 
@@ -65,6 +67,16 @@ def demo(words: Words) -> None:
 
     for line in demonstrate(Path(out), _config(DemoConfig, "demo", settings)):
         print(line)
+
+
+@app.command(cls=Command)
+def download(words: Words) -> None:
+    """harth|har70plus DEST [sha256= url=]: a data set from the UCI repository; goes on after a break; DEST may be data."""
+    (name, destination), settings = _split(words, "harth|har70plus", "DEST")
+    from selfpab.data.download import DownloadConfig, fetch
+
+    dataset = fetch(name, Path(destination), _config(DownloadConfig, "download", settings))
+    print(f"{dataset.folder}: {dataset.name} {dataset.version}, {len(dataset.files)} people")
 
 
 @app.command(cls=Command)
@@ -154,6 +166,17 @@ def embed(words: Words) -> None:
     _report(embed_folder([Path(s) for s in sources], Path(out), chosen))
 
 
+@app.command(cls=Command)
+def reproduce(words: Words) -> None:
+    """table1|figure2|figure3 OUT [results=FOLDER,FOLDER without=PERSON,...]: the paper's, from results.json files alone."""
+    (what, out), settings = _split(words, "table1|figure2|figure3", "OUT")
+    from selfpab.reproduce.collected_results import ReproduceConfig
+    from selfpab.reproduce.paper_results import write
+
+    for path in write(what, Path(out), _config(ReproduceConfig, "reproduce", settings)):
+        print(f"wrote {path}")
+
+
 @app.command("import-checkpoint")
 def import_checkpoint(words: Words) -> None:
     """CKPT MODEL normalisation=DIR: the authors' Lightning checkpoint becomes a model folder."""
@@ -187,7 +210,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _stop(1, str(error))
     except SystemExit as end:
         if end.code == 130:  # typer's word for an interrupt
-            _stop(130, "stopped; ingest, pretrain and evaluate go on from here with the same command")
+            _stop(130, "stopped; download, ingest, pretrain and evaluate go on from here with the same command")
         raise
     raise SystemExit(0)
 

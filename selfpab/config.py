@@ -38,6 +38,7 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
             f"preset {preset} says nothing of {section!r}, only of {', '.join(preset_sections)}; leave it out, or take another"
         )
     _merge(kind, values, preset_sections.get(section, {}) or {}, f"preset {preset}: ")
+    given: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
@@ -48,10 +49,8 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
             raise ConfigError(f"{setting} is no YAML value: {error}") from error
         if _wants_text(kind, key, text):
             value = text
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        _merge(kind, values, value, "")
-    return build(kind, values)
+        given[key] = value
+    return changed(build(kind, values), given)
 
 
 def _wants_text(kind: type, key: str, text: str) -> bool:
@@ -66,6 +65,17 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     """A (nested) dataclass from plain values."""
     hints = typing.get_type_hints(kind)
     return kind(**{k: build(hints[k], v) if dataclasses.is_dataclass(hints[k]) else v for k, v in values.items()})
+
+
+def changed(config: C, settings: Mapping[str, Any]) -> C:
+    """The same with other values: {"finetune.steps": 400, ...}; ConfigError for a key that does not exist."""
+    kind = type(config)
+    values = dataclasses.asdict(config)  # type: ignore[call-overload]
+    for key, value in settings.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        _merge(kind, values, value, "")
+    return build(kind, values)
 
 
 def preset_values(preset: str | Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@
       config.yaml       resolved and complete; `preset=` of it repeats this evaluation
       folds/, seconds/  what every subject gave (evaluation/folds.py); a fold that is there is not made again
       results.json      once all folds are there
+    RUN/<method>/search-<data set>.json    the trials of `search=`, before the folds
     RUN/pool/           outputs of frozen encoders, until all folds are there
 
 All missing folds are one list of jobs, those of a method and seed beside each other, done in this process or on Dask
@@ -13,27 +14,24 @@ workers (workers.py). A worker opens the data set once, builds a method once, an
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from os import getpid
+from dataclasses import replace
 from pathlib import Path
-from platform import node
 from typing import Any
 from uuid import uuid4
 
-from selfpab.activities import Activities
-from selfpab.allocator import keep_freed_memory
-from selfpab.config import ConfigError, dump
+from selfpab.config import ConfigError, changed, dump
 from selfpab.data.datasets import Dataset, open_dataset
-from selfpab.evaluation.folds import Fold, finished_folds, save_fold
-from selfpab.evaluation.loso import checked_subjects, fold_settings, one_fold
+from selfpab.evaluation.folds import Fold, finished_folds
+from selfpab.evaluation.loso import checked_subjects, checksum, fold_settings
 from selfpab.evaluation.results import assemble, read_results, write_results
-from selfpab.methods import EvaluateConfig, check, chosen_device, method
+from selfpab.fold_jobs import NESTED, Call, Job, Part, forget, make_fold, opened, part_of
+from selfpab.methods import EvaluateConfig, check, chosen_device, method, short_name
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
-from selfpab.recording import Recording
+from selfpab.search import named_study
 from selfpab.upstream.engine import resolved_precision
 from selfpab.upstream.pretraining import LONGEST_S, TooLong
 from selfpab.workers import check_workers, in_parallel
@@ -49,41 +47,6 @@ class FoldsFailed(RuntimeError):
     def __init__(self, failures: Sequence[str], lines: Sequence[str]) -> None:
         super().__init__("\n".join([f"{len(failures)} folds failed; the same command tries them again", *failures]))
         self.failures, self.lines = tuple(failures), tuple(lines)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of `evaluate`, as its workers need it."""
-
-    key: str  # nothing that was opened outlives the call: files may change
-    dataset: str
-    sha256: str
-    pool: str
-    config: EvaluateConfig = field(compare=False)
-    make: Callable[..., Any] = field(compare=False)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One method with one seed."""
-
-    name: str
-    seed: int
-    folder: Path
-    settings: Mapping[str, Any]  # that a fold must agree with
-    details: Mapping[str, Any]  # for results.json
-
-
-@dataclass(frozen=True)
-class Job:
-    """One fold."""
-
-    call: Call
-    part: Part
-    subject: str
-
-    def __str__(self) -> str:
-        return f"{self.part.name}, seed {self.part.seed}, {self.subject}"
 
 
 def evaluate(
@@ -112,22 +75,30 @@ def evaluate(
         for name in names:
             check(name, config)
     data = open_dataset(dataset)
+    config = _for_workers(config)
     call = Call(
         key=uuid4().hex,
         dataset=str(data.folder.resolve()),
         sha256=data.sha256,
         pool=str((run / "pool").resolve()),
-        config=_for_workers(config),
+        train_with=str(open_dataset(config.train_with).folder.resolve()) if config.train_with else None,
+        configs=dict.fromkeys(names, config),
         make=make,
     )
     try:
         subjects, known = _checked(call)
-        parts = [_part(call, name, seed, run, known) for name in names for seed in seeds]
+        studies: dict[str, Any] = {}
+        if config.search not in (None, NESTED):
+            for name in names:
+                studies[name], searched = _searched(name, data, run, config, call)
+                call = replace(call, configs={**call.configs, name: searched})
+        parts = [part_of(call, name, seed, run, known, studies.get(name)) for name in names for seed in seeds]
         done = [set(finished_folds(part.folder, subjects, part.settings)) for part in parts]  # all, before any work
         if config.scheduler is not None or config.workers > 1:
-            _forget()  # the workers open them for themselves
+            forget()  # the workers open them for themselves
         for part in parts:
-            write_text(part.folder / "config.yaml", dump("evaluate", replace(config, seeds=str(part.seed))))
+            settings = replace(call.configs[part.name], seeds=str(part.seed))
+            write_text(part.folder / "config.yaml", dump("evaluate", settings))
         jobs = [
             Job(call, p, subject)
             for p, old in zip(parts, done, strict=True)
@@ -136,7 +107,7 @@ def evaluate(
         ]
         failures = _make_folds(jobs, len(parts) * len(subjects), config)
     finally:
-        _forget()
+        forget()
     lines = []
     for part in parts:
         folds = finished_folds(part.folder, subjects, part.settings)
@@ -166,15 +137,6 @@ def seed_list(config: EvaluateConfig) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds must differ, got {config.seeds!r}")
     return seeds
-
-
-def make_fold(job: Job) -> tuple[str, float]:
-    """Train and test one fold and save it; which process did it, and the seconds it took."""
-    activities, recordings = _opened(job.call)
-    build = _built(job.call, job.part.name, job.part.seed)
-    fold, seconds = one_fold(build, recordings, activities, job.subject)
-    save_fold(job.part.folder, fold, seconds, job.part.settings)
-    return f"{node()} {getpid()}", fold.took_s
 
 
 def expected_s(took: Iterable[tuple[str, float]], left: int) -> float | None:
@@ -225,18 +187,27 @@ def _make_folds(jobs: Sequence[Job], of: int, config: EvaluateConfig) -> dict[st
 
 def _checked(call: Call) -> tuple[list[str], dict[str, Any]]:
     """The subjects, and what folds must agree with about the data."""
-    activities, recordings = _opened(call)
-    return checked_subjects(recordings, activities), fold_settings({}, activities, recordings)
+    activities, recordings, others = opened(call)
+    settings = {"train_with": checksum(others)} if others else {}
+    return checked_subjects(recordings, activities), fold_settings(settings, activities, recordings)
 
 
-def _part(call: Call, name: str, seed: int, run: Path, known: Mapping[str, Any]) -> Part:
-    chosen = _built(call, name, seed)
-    settings = {**chosen.settings, **known}
-    details = {"protocol": chosen.protocol, "upstream": chosen.upstream, "seed": seed}
-    if "precision" in settings:
-        details["precision"] = settings["precision"]
-    details["config"] = settings.get("finetune", chosen.settings)
-    return Part(name, seed, (run / name / f"seed-{seed}").resolve(), settings, details)
+def _searched(name: str, data: Dataset, run: Path, config: EvaluateConfig, call: Call) -> tuple[Any, EvaluateConfig]:
+    """What results.json says of the search on another data set, and the settings it found."""
+    assert config.search is not None
+    other = open_dataset(config.search)
+    if other.sha256 == data.sha256:
+        raise ConfigError(
+            f"search={config.search} would choose settings on the test people; name another data set, or say search=nested"
+        )
+    file = run / short_name(name) / f"search-{other.name}.json"
+    about = {"name": other.name, "version": other.version, "sha256": other.sha256}
+    people = list(other.recordings())
+    with tempfile.TemporaryDirectory() as scratch:
+        study = find_settings(
+            name, people, other.activities, config, Path(scratch), file=file, about=about, make=call.make, say=print
+        )
+    return named_study(study, file), changed(config, study["best"])
 
 
 def _results(part: Part, folds: Mapping[str, Fold], data: Dataset, *, fresh: bool) -> dict[str, Any]:
@@ -248,14 +219,17 @@ def _results(part: Part, folds: Mapping[str, Fold], data: Dataset, *, fresh: boo
         except ValueError:  # of another version: made again
             pass
     about = {"version": data.version, "sha256": data.sha256}
+    details = dict(part.details)
+    if details.get("search") == NESTED:
+        details["search"] = {"nested": {subject: fold.facts.get("search") for subject, fold in folds.items()}}
     results = assemble(
         folds,
         data.activities,
-        method=part.name,
+        method=short_name(part.name),
         dataset=data.name,
         data=about,
         environment=environment(),
-        **part.details,
+        **details,
     )
     write_results(path, results)
     return results
@@ -263,7 +237,8 @@ def _results(part: Part, folds: Mapping[str, Fold], data: Dataset, *, fresh: boo
 
 def _summary(part: Part, results: Mapping[str, Any], *, several: bool) -> str:
     score = results["macro_f1"]
-    name = f"{part.name}, seed {part.seed}" if several else part.name
+    name = short_name(part.name)
+    name = f"{name}, seed {part.seed}" if several else name
     return (
         f"{name}: macro F1 {100 * score['mean']:.1f} ± {100 * score['sem']:.1f} % ({len(results['subjects'])} people)"
     )
@@ -277,23 +252,3 @@ def _for_workers(config: EvaluateConfig) -> EvaluateConfig:
     """Whole paths, and the precision as this machine resolves it: on a cluster, another might resolve it otherwise."""
     paths = {key: str(Path(path).resolve()) for key in ("upstream", "pool") if (path := getattr(config, key))}
     return replace(config, precision=resolved_precision(config.precision, chosen_device(config)), **paths)
-
-
-@lru_cache(maxsize=1)
-def _opened(call: Call) -> tuple[Activities, list[Recording]]:
-    keep_freed_memory()
-    data = open_dataset(call.dataset)
-    if data.sha256 != call.sha256:
-        raise ValueError(f"{call.dataset} holds other data here than where the evaluation was started")
-    return data.activities, list(data.recordings())
-
-
-@lru_cache(maxsize=1)
-def _built(call: Call, name: str, seed: int) -> Any:
-    return call.make(name, _opened(call)[0], call.config, seed, Path(call.pool))
-
-
-def _forget() -> None:
-    """Let go of data and models."""
-    _opened.cache_clear()
-    _built.cache_clear()

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
-from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.datasets import Dataset, open_dataset
+from selfpab.data.datasets import Dataset, known, open_dataset
 from selfpab.downstream import FinetunedClassifier
 from selfpab.methods import EvaluateConfig, method
 from selfpab.recording import Recording
@@ -44,16 +41,9 @@ def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig) -> Pa
     seed = int(config.seeds)
     with tempfile.TemporaryDirectory() as scratch:
         classifier = method("selfpab", activities, config, seed, Path(scratch))()
+        assert isinstance(classifier, FinetunedClassifier)
         classifier.fit(recordings)
     return save(classifier, model, opened, recordings, seed)
-
-
-def known(recording: Recording, activities: Activities) -> Recording:
-    """The same with labels outside `activities` taken away."""
-    if recording.labels is None:
-        return recording
-    indices = activities.indices(recording.labels, unknown="unlabelled")
-    return replace(recording, labels=np.where(indices < 0, -1, recording.labels).astype(np.int16))
 
 
 def save(

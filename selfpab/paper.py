@@ -16,4 +16,27 @@ TABLE_1 = {  # average F1 in per cent and its standard error over subjects: (HAR
 }
 MINUTES = {"harth": 2221.6, "har70plus": 756.0}  # section 4.2
 SUBJECTS = {"harth": 22, "har70plus": 18}
+VERSIONS = {"harth": "1.2", "har70plus": "1.0"}  # of HAR70+ there was only one
 PRETRAINING_HOURS = (10, 100, 1_000, 10_000, 100_000)  # section 4.1, Figure 3
+FIGURE_3 = {  # hours of pre-training -> average F1 in per cent and its standard error, as far as the text says them
+    # section 5.2: "HARTH v1.2 SelfPAB pre-trained on 10 hours ... with 73.9%" (no error given); 100,000 hours: Table 1
+    "harth": {10: (73.9, None), 100_000: TABLE_1["selfpab"][0]},
+    "har70plus": {100_000: TABLE_1["selfpab"][1]},
+}
+# The other points of Figure 3, and all of Figure 2, are printed as pictures only; nothing here was read off a picture.
+
+
+def why_not_beside(dataset: str, version: str, people: int) -> str:
+    """Why the paper's numbers of a data set may not stand beside these, or nothing where they may.
+
+    >>> why_not_beside("har70plus", "1.0", 18)
+    ''
+    """
+    if dataset not in SUBJECTS:
+        return f"the paper reports nothing of {dataset}"
+    if (version, people) != (VERSIONS[dataset], SUBJECTS[dataset]):
+        return (
+            f"the paper's numbers are of {dataset} {VERSIONS[dataset]} with {SUBJECTS[dataset]} people, these of version "
+            f"{version} with {people}: they are not shown beside each other"
+        )
+    return ""

@@ -1,7 +1,7 @@
 """Methods that cost nothing, for tests of the harness; worker processes import them, so they are no part of a test.
 
-`nearest`: the class whose mean is nearest, in the channel that the seed says. What stands behind a colon happens when
-that subject is tested: `broken:P002` raises, `killed:P002` kills its process always, `once:P002` the first time.
+`nearest`: the class whose mean is nearest, in the channel that the seed says. What stands behind an @ happens when
+that subject is tested: `broken@P002` raises, `killed@P002` kills its process always, `once@P002` the first time.
 """
 
 import os
@@ -17,7 +17,7 @@ from selfpab import methods
 
 class Nearest:
     def __init__(self, name, activities, seed, pool: Path):
-        self.mode, _, self.target = name.partition(":")
+        self.mode, _, self.target = name.partition("@")
         self.activities, self.channel, self.pool = activities, seed % 6, pool
         self.facts = {}
 

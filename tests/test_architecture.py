@@ -27,6 +27,8 @@ LAYERS = [  # ground first
     {"upstream", "baselines"},
     {"downstream"},
     {"methods", "inference"},
+    {"search"},
+    {"fold_jobs"},
     {"cross_validation", "final_models"},
     {"reproduce"},
     {"cli"},

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,10 @@ import typer
 from selfpab import __version__, cli
 from selfpab.evaluation.results import read_results
 from selfpab.inference.model import load
+from selfpab.recording import CHANNELS
 
-COMMANDS = ["demo", "simulate", "ingest", "pretrain", "evaluate", "finetune", "predict", "embed", "import-checkpoint"]
+COMMANDS = ["demo", "download", "simulate", "ingest", "pretrain", "evaluate", "finetune", "predict", "embed"]
+COMMANDS += ["reproduce", "import-checkpoint"]
 QUICK = ["preset=tiny", "precision=fp32"]
 
 
@@ -119,6 +122,28 @@ def test_a_recording_that_fails_is_said_and_the_others_are_done(call, story, tmp
     assert "make a classifier of it: selfpab finetune DATASET MODEL" in err
 
 
+def test_the_papers_table_from_results_alone(call, tmp_path):
+    committed = Path(__file__).resolve().parents[1] / "results" / "har70plus"
+    code, out, _ = call("reproduce", "table1", tmp_path / "out", f"results={committed}", "without=501")
+    assert code == 0
+    assert out.splitlines() == [
+        f"wrote {tmp_path / 'out' / name}"
+        for name in ("table1.txt", "table1.md", "table1.tex", "table1.csv", "table1-differences.csv")
+    ]
+    assert "17 people, without 501" in (tmp_path / "out" / "table1.txt").read_text()
+
+
+def test_a_data_set_that_is_there_is_told_and_not_fetched(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("selfpab.data.download.PEOPLE", {"har70plus": ("501",)})
+    (tmp_path / "data" / "har70plus").mkdir(parents=True)
+    table = pl.DataFrame({"timestamp": ["2021-03-24 14:42:03.839", "2021-03-24 14:42:03.859"]}).with_columns(
+        *(pl.lit(1.0).alias(name) for name in CHANNELS), pl.lit(7).alias("label")
+    )
+    table.write_csv(tmp_path / "data" / "har70plus" / "501.csv")
+    words = ("download", "har70plus", tmp_path / "data", "url=http://127.0.0.1:9/har70.zip")
+    assert call(*words)[:2] == (0, f"{tmp_path / 'data' / 'har70plus'}: har70plus 1.0, 1 people\n")
+
+
 def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
     for name, value in (("mean", 1.0), ("std", 2.0)):
         np.savetxt(tmp_path / f"{name}.csv", np.full(156, value))
@@ -145,12 +170,17 @@ def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
         (["pretrain", "c", "r", "x"], "wanted CORPUS RUN and then key=value settings, got c r x"),
         (["ingest", "c", "windows=3"], "wanted SOURCE... CORPUS and then"),
         (["evaluate", "selfpab", "d"], "wanted METHOD[,METHOD] DATASET RUN and then"),
-        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are selfpab, spectr-te, spectr-mlp"),
+        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are "),
         (["evaluate", "selfpab", "d", "r"], "selfpab needs upstream=MODEL"),
         (["predict", "s", "o"], "wanted model=MODEL, a folder"),
         (["embed", "s", "o", "model=m", "form=csv"], "form must be parquet or npy, got 'csv'"),
         (["predict", "s", "o", "precision=fp16"], "precision must be auto | fp32 | bf16, got 'fp16'"),
         (["simulate", "o", "peple=3"], "did you mean 'people'?"),
+        (["reproduce", "table2", "o"], "'table2'; there are table1, figure2, figure3"),
+        (["reproduce", "table1"], "wanted table1|figure2|figure3 OUT and then"),
+        (["reproduce", "table1", "o", "result=x"], "did you mean 'results'?"),
+        (["download", "hunt4", "d"], "'hunt4' cannot be downloaded; there are harth, har70plus"),
+        (["download", "harth"], "wanted harth|har70plus DEST and then"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -170,6 +200,11 @@ def test_a_wrong_call_ends_with_2_and_says_what_was_wanted(call, words, message,
         (["ingest", "nowhere", "c"], "no nowhere"),
         (["embed", "nowhere", "o", "model=none"], "none is no model folder"),
         (["evaluate", "spectr-mlp", "nowhere", "r"], "nowhere"),
+        (["reproduce", "figure2", "o"], "there is no folder results; wanted run folders of `selfpab evaluate`"),
+        (
+            ["download", "harth", "d", "url=http://127.0.0.1:9/harth.zip"],
+            "Without internet: fetch that file on another",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -210,7 +245,7 @@ def test_an_interrupt_says_how_to_go_on(call, monkeypatch, story, tmp_path):
     code, _, err = call("ingest", story / "people", tmp_path / "c")
     assert (code, err) == (
         130,
-        "selfpab: stopped; ingest, pretrain and evaluate go on from here with the same command\n",
+        "selfpab: stopped; download, ingest, pretrain and evaluate go on from here with the same command\n",
     )
 
 
@@ -255,6 +290,8 @@ def test_the_help_lists_every_command_and_every_command_is_tested_here(call):
         ("ingest", ["windows=None", "rate_hz=None"]),
         ("predict", ["model=", "precision=auto"]),
         ("simulate", ["people=4", "hours=1.0"]),
+        ("reproduce", ["results=results", "without="]),
+        ("download", ["url=", "sha256="]),
     ],
 )
 def test_the_help_of_a_command_lists_its_settings_with_their_defaults(call, command, settings):

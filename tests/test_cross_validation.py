@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from selfpab import cross_validation as module
-from selfpab import leave_one_subject_out, simulate
+from selfpab import fold_jobs, leave_one_subject_out, simulate
 from selfpab.activities import HARTH
 from selfpab.config import ConfigError, load
 from selfpab.cross_validation import FoldsFailed, evaluate, expected_s, seed_list
@@ -122,7 +122,7 @@ def test_it_says_the_same_as_leave_one_subject_out(dataset, tmp_path, cheap):
 
 def test_two_workers_say_the_same_as_one(dataset, tmp_path, cheap, monkeypatch):
     """Of a method that costs nothing and of one with a network, each worker with as many threads as this process."""
-    names, config = ["nearest", "broken:P003", "spectr-mlp"], replace(CONFIG, seeds="0,1")
+    names, config = ["nearest", "broken@P003", "spectr-mlp"], replace(CONFIG, seeds="0,1")
     monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
     told = []
     for run, settings in (("one", config), ("two", replace(config, workers=2))):
@@ -197,9 +197,9 @@ def test_workers_get_whole_paths_one_precision_and_look_whether_the_data_are_the
     given = module._for_workers(replace(CONFIG, precision="auto", upstream="model", pool=None))
     assert given.precision in ("fp32", "bf16")
     assert (given.upstream, given.pool) == (str(Path.cwd() / "model"), None)
-    call = module.Call("key", dataset, "another", "pool", given, make=lambda *_: pytest.fail("built"))
+    call = module.Call("key", dataset, "another", "pool", None, {}, make=lambda *_: pytest.fail("built"))
     with pytest.raises(ValueError, match="holds other data here than where the evaluation was started"):
-        module._opened(call)
+        module.opened(call)
 
 
 def test_workers_that_outlive_a_call_open_everything_anew(dataset, tmp_path, cheap, monkeypatch):
@@ -222,12 +222,12 @@ def test_a_scheduler_that_is_there_does_the_folds(dataset, tmp_path, cheap):
 
 
 def test_a_fold_that_a_worker_saved_elsewhere_is_missed(dataset, tmp_path, cheap, monkeypatch):
-    monkeypatch.setattr(module, "save_fold", lambda *_: None)
+    monkeypatch.setattr(fold_jobs, "save_fold", lambda *_: None)
     with pytest.raises(
         FoldsFailed, match=r"nearest, seed 0, P001: it is not in .*; do all workers write to the folder"
     ):
         evaluate(["nearest"], dataset, tmp_path, CONFIG, make=cheap.make)
-    assert module._opened.cache_info().currsize == module._built.cache_info().currsize == 0
+    assert fold_jobs.opened.cache_info().currsize == fold_jobs.built.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("text", ["", "0,", "a", "-1", "1.5", "0 1", "²"])
@@ -244,28 +244,28 @@ def test_seeds_differ():
 
 def test_a_fold_that_fails_stops_no_other_and_is_told_at_the_end(dataset, tmp_path, cheap, capsys):
     with pytest.raises(FoldsFailed, match="2 folds failed; the same command tries them again") as caught:
-        evaluate(["broken:P002", "nearest"], dataset, tmp_path, replace(CONFIG, seeds="0,1"), make=cheap.make)
+        evaluate(["broken@P002", "nearest"], dataset, tmp_path, replace(CONFIG, seeds="0,1"), make=cheap.make)
     assert caught.value.failures == tuple(
-        f"broken:P002, seed {seed}, P002: a string of the lyre broke" for seed in (0, 1)
+        f"broken@P002, seed {seed}, P002: a string of the lyre broke" for seed in (0, 1)
     )
     assert isinstance(caught.value.__cause__, ValueError)
     assert [line.split(":")[0] for line in caught.value.lines] == ["nearest, seed 0", "nearest, seed 1"]
     assert sorted(results_in(tmp_path)) == ["nearest/seed-0", "nearest/seed-1"]
-    assert sorted(p.name for p in (tmp_path / "broken:P002" / "seed-0" / "folds").iterdir()) == [
+    assert sorted(p.name for p in (tmp_path / "broken@P002" / "seed-0" / "folds").iterdir()) == [
         "P001.json",
         "P003.json",
     ]
-    assert "failed: broken:P002, seed 0, P002: a string of the lyre broke" in capsys.readouterr().err
+    assert "failed: broken@P002, seed 0, P002: a string of the lyre broke" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_worker_that_dies_costs_no_fold_and_one_that_always_dies_one(dataset, tmp_path, cheap, capsys):
     with pytest.raises(FoldsFailed) as caught:
-        evaluate(["once:P001", "killed:P003"], dataset, tmp_path, replace(CONFIG, workers=2), make=cheap.make)
+        evaluate(["once@P001", "killed@P003"], dataset, tmp_path, replace(CONFIG, workers=2), make=cheap.make)
     assert len(caught.value.failures) == 1
-    assert caught.value.failures[0].startswith("killed:P003, seed 0, P003: its worker died 3 times")
-    assert sorted(results_in(tmp_path)) == ["once:P001/seed-0"]
-    assert "a worker died (killed, or out of memory?) at once:P001, seed 0, P001" in capsys.readouterr().err
+    assert caught.value.failures[0].startswith("killed@P003, seed 0, P003: its worker died 3 times")
+    assert sorted(results_in(tmp_path)) == ["once@P001/seed-0"]
+    assert "a worker died (killed, or out of memory?) at once@P001, seed 0, P001" in capsys.readouterr().err
 
 
 def test_the_expected_duration_leaves_out_the_first_fold_of_each_process():

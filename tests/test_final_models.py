@@ -10,11 +10,12 @@ import torch
 from selfpab import simulate
 from selfpab.activities import HAR70PLUS, HARTH
 from selfpab.config import ConfigError
+from selfpab.data.datasets import known
 from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.downstream import FinetuneConfig, FinetunedClassifier
 from selfpab.features.normalisation import recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.final_models import finetune, known
+from selfpab.final_models import finetune
 from selfpab.inference.model import load
 from selfpab.methods import EvaluateConfig
 from selfpab.upstream.checkpoint import Upstream, save_model

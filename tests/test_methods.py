@@ -9,14 +9,18 @@ import torch
 
 from selfpab import simulate
 from selfpab.activities import HARTH
+from selfpab.baselines.feature_classifier import SvmConfig, XgbConfig
 from selfpab.config import ConfigError, load
 from selfpab.cross_validation import evaluate
 from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.downstream import FinetuneConfig
+from selfpab.downstream.head import RecurrentHead
+from selfpab.downstream.signal_classifier import SignalConfig
 from selfpab.evaluation.results import read_results
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.methods import METHODS, EvaluateConfig, OwnSettings, check, method, own_settings, protocol
+from selfpab.methods import ENCODERS, METHODS, EvaluateConfig, OwnSettings, check, method, own_settings, protocol
+from selfpab.paper import TABLE_1
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
 
@@ -59,9 +63,7 @@ def fitted(chosen, people):
 
 
 def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
-    with pytest.raises(
-        ConfigError, match="no method 'svn'; there are selfpab, spectr-te, spectr-mlp, selfpab-unfrozen"
-    ):
+    with pytest.raises(ConfigError, match=r"no method 'svn'; there are .*selfpab, selfpab-unfrozen, spectr-te, "):
         check("svn", place.config)
     alone = replace(place.config, upstream=None)
     for name in ("selfpab", "random-encoder"):
@@ -73,19 +75,25 @@ def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
         build("te")
 
 
+def test_every_row_of_the_papers_table_is_a_method():
+    assert set(TABLE_1) <= set(METHODS)
+    assert set(ENCODERS) <= set(METHODS)
+
+
 def test_what_each_method_begins_with(place, build):
     """An encoder of the same shape where there is one; the trained weights with `selfpab` and `selfpab-unfrozen`."""
-    begun = {name: build(name)() for name in METHODS}
+    begun = {name: build(name)() for name in ENCODERS}
     assert {name: classifier.start for name, classifier in begun.items()} == {
         "selfpab": "pretrained",
         "selfpab-unfrozen": "pretrained",
         "spectr-te": "random",
         "spectr-mlp": "none",
         "random-encoder": "random",
+        "deepconvlstm-spectr": "none",
     }
     wanted = {"sha256": place.upstream.sha256, **{k: TRAINED[k] for k in ("corpora", "people", "hours", "steps")}}
-    assert {name: build(name).upstream for name in METHODS} == {
-        **dict.fromkeys(METHODS),
+    assert {name: build(name).upstream for name in ENCODERS} == {
+        **dict.fromkeys(ENCODERS),
         "selfpab": wanted,
         "selfpab-unfrozen": wanted,
     }
@@ -121,7 +129,7 @@ def test_random_encoders_are_those_of_the_seed(place, build, people):
 
 def test_with_a_model_its_normalisation_and_windows_are_used_by_all(place, build, people):
     """Section 4.2: the labelled data are normalised by the moments of the pre-training data."""
-    for name in METHODS:
+    for name in ENCODERS:
         extractor = fitted(build(name), people[1:]).extractor
         np.testing.assert_array_equal(extractor.normalisation.mean, place.upstream.normalisation.mean)
         np.testing.assert_array_equal(extractor.normalisation.std, place.upstream.normalisation.std)
@@ -154,6 +162,61 @@ def test_spectrograms_and_transformer_is_one_linear_layer_on_the_last_layer_trai
     assert (mlp.head.hidden.in_features, mlp.head.hidden.out_features) == (156, 16)
 
 
+def test_deepconvlstm_on_spectrograms_takes_the_place_of_the_head(build, people):
+    chosen = build("deepconvlstm-spectr")
+    assert chosen.settings["finetune"]["head"] == "deepconvlstm"
+    assert "head" not in build("spectr-mlp").settings["finetune"]  # folds of earlier versions have no such setting
+    assert "; DeepConvLSTM on the spectrogram; " in chosen.protocol
+    network = fitted(chosen, people).extractor.network
+    assert network.encoder is None
+    assert isinstance(network.head, RecurrentHead)
+
+
+def test_methods_on_raw_windows_are_settings_of_their_own(place, build):
+    """Nothing of `finetune` counts for them, nor the encoder; the seed does."""
+    config = replace(
+        place.config,
+        deepconvlstm_ts=SignalConfig(steps=3, batch=4, rate=0.5),
+        svm=SvmConfig(C=7.0),
+        xgb=XgbConfig(n_estimators=5, framing="release"),
+    )
+    for name, told in (("deepconvlstm-ts", "steps"), ("svm", "C"), ("xgb", "n_estimators")):
+        chosen = build(name, config)
+        assert chosen.upstream is None
+        assert chosen.settings["config"][told] == getattr(getattr(config, name.replace("-", "_")), told)
+        other = replace(config, finetune=FinetuneConfig(steps=9), upstream=None)
+        assert build(name, other).settings == chosen.settings
+        assert build(name, config, seed=1).settings != chosen.settings
+    assert (
+        "161 features of windows of 250 samples, side by side, all of each subject; scored"
+        in build("svm", config).protocol
+    )
+    assert "all of each subject; gaps ignored; scored" in build("xgb", config).protocol
+    assert (
+        "; 3 steps of 4 windows of 250 samples from the last 80 % of each" in build("deepconvlstm-ts", config).protocol
+    )
+    said = load(EvaluateConfig, section="evaluate", settings=["svm.gamma=0.001", "xgb.eta=1e-1"])
+    assert (said.svm.gamma, said.xgb.eta) == (0.001, 0.1)
+    assert load(EvaluateConfig, section="evaluate", settings=["svm.gamma=auto"]).svm.gamma == "auto"
+
+
+@pytest.mark.parametrize("name", ["svm", "xgb", "deepconvlstm-ts", "deepconvlstm-spectr"])
+def test_every_baseline_is_evaluated_as_any_other_method(name, place, tmp_path):
+    small = [
+        "deepconvlstm_ts.steps=3",
+        "deepconvlstm_ts.batch=4",
+        "xgb.n_estimators=3",
+        "finetune.steps=3",
+        "finetune.batch=2",
+    ]
+    config = load(EvaluateConfig, section="evaluate", settings=[*small, f"upstream={place.folder / 'encoder'}"])
+    (line,) = evaluate([name], place.data, tmp_path, config)
+    assert line.startswith(f"{name}: macro F1")
+    results = read_results(tmp_path / name / "seed-0" / "results.json")
+    assert results["upstream"] is None
+    assert results["config"]
+
+
 def test_own_settings_are_of_their_method_alone(place):
     config = replace(place.config, spectr_mlp=OwnSettings(rate=0.5), spectr_te=OwnSettings(steps=9, rate=0.25))
     common = place.config.finetune
@@ -175,7 +238,8 @@ def test_settings_tell_apart_what_scores_depend_on_and_nothing_else(place, build
     save_model(tmp_path / "moved", place.upstream, card="")
     for change in ({"upstream": str(tmp_path / "moved")}, {"workers": 3}, {"pool": str(tmp_path / "elsewhere")}):
         assert build("selfpab", replace(place.config, **change)).settings == same
-    assert same["finetune"] == asdict(place.config.finetune)
+    told = asdict(place.config.finetune)
+    assert same["finetune"] == {key: told[key] for key in told if key not in ("head", "head_dropout")}
     torch.manual_seed(1)
     other = Upstream.fresh(SMALL, MINUTE, place.upstream.normalisation, TRAINED)
     save_model(tmp_path / "other", other, card="")

@@ -9,7 +9,7 @@ from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.inference.folders import PredictConfig
 from selfpab.methods import METHODS, EvaluateConfig
-from selfpab.paper import MINUTES, PRETRAINING_HOURS, SUBJECTS, TABLE_1
+from selfpab.paper import FIGURE_3, MINUTES, PRETRAINING_HOURS, SUBJECTS, TABLE_1, VERSIONS
 from selfpab.upstream.corpus import IngestConfig
 from selfpab.upstream.encoder import EncoderConfig
 from selfpab.upstream.masking import MaskingConfig
@@ -114,7 +114,17 @@ def test_table_1():
 def test_the_data_sets_of_section_4():
     assert MINUTES == {"harth": 2221.6, "har70plus": 756}
     assert SUBJECTS == {"harth": 22, "har70plus": 18}
+    assert VERSIONS["harth"] == "1.2"
     assert PRETRAINING_HOURS == (10, 100, 1000, 10_000, 100_000)
+
+
+def test_figure_3_has_what_the_text_says_and_nothing_else():
+    """Section 5.2: HARTH v1.2 after 10 hours 73.9 %; Table 1: both data sets after 100,000 hours."""
+    assert FIGURE_3 == {
+        "harth": {10: (73.9, None), 100_000: (81.3, 1.3)},
+        "har70plus": {100_000: (78.5, 2.1)},
+    }
+    assert all(hours in PRETRAINING_HOURS for points in FIGURE_3.values() for hours in points)
 
 
 def test_what_has_the_name_of_a_row_is_that_row():

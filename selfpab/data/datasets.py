@@ -237,3 +237,11 @@ def _want(fits: bool, path: Path, what: str, came: Any, wanted: str) -> None:
 def _few(files: tuple[Path, ...]) -> str:
     names = [file.name for file in files]
     return ", ".join(names[:5]) + (f" ... ({len(names)})" if len(names) > 5 else "")
+
+
+def known(recording: Recording, activities: Activities) -> Recording:
+    """The same with labels outside `activities` taken away: running has no place among the seven classes of HAR70+."""
+    if recording.labels is None:
+        return recording
+    indices = activities.indices(recording.labels, unknown="unlabelled")
+    return dataclasses.replace(recording, labels=np.where(indices < 0, -1, recording.labels).astype(np.int16))

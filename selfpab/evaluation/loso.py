@@ -93,9 +93,16 @@ def leave_one_subject_out(
 
 
 def one_fold(
-    build: Callable[[], Classifier], recordings: Sequence[Recording], activities: Activities, subject: str
+    build: Callable[[], Classifier],
+    recordings: Sequence[Recording],
+    activities: Activities,
+    subject: str,
+    *,
+    train_with: Sequence[Recording] = (),
 ) -> tuple[Fold, "pl.DataFrame"]:
     """Train without the subject and score it: its fold, and the table of `per_second` with a column `recording`.
+
+    train_with : labelled recordings of other people, who are trained on in every fold and never tested.
 
     A classifier may have `facts`, a mapping of plain values known after `fit` (layer_weights, validation {loss,
     macro_f1}, losses ...); they become those of the fold.
@@ -104,7 +111,7 @@ def one_fold(
 
     began = time.perf_counter()
     classifier = build()
-    classifier.fit([recording for recording in recordings if recording.subject != subject])
+    classifier.fit([recording for recording in [*recordings, *train_with] if recording.subject != subject])
     facts = plain(dict(getattr(classifier, "facts", {})))  # now: predicting could not add to them honestly
     counts = np.zeros((len(activities), len(activities)), np.int64)
     calibration, unlabelled, tables = nothing_counted(), 0, []

@@ -1,0 +1,114 @@
+"""One fold as a job that any process can do: what it needs, and what is opened and built once for many (cross_validation.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from os import getpid
+from pathlib import Path
+from platform import node
+from typing import Any
+
+from selfpab.activities import Activities
+from selfpab.allocator import keep_freed_memory
+from selfpab.config import ConfigError
+from selfpab.data.datasets import known, open_dataset
+from selfpab.evaluation.folds import save_fold
+from selfpab.evaluation.loso import one_fold
+from selfpab.methods import EvaluateConfig, short_name
+from selfpab.recording import Recording
+from selfpab.search import nested_method
+
+NESTED = "nested"  # of `search=`
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `evaluate`, as its workers need it."""
+
+    key: str  # nothing that was opened outlives the call: files may change
+    dataset: str
+    sha256: str
+    pool: str
+    train_with: str | None
+    configs: Mapping[str, EvaluateConfig] = field(compare=False)  # of every method: `search=` gives each its own
+    make: Callable[..., Any] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One method with one seed."""
+
+    name: str
+    seed: int
+    folder: Path
+    settings: Mapping[str, Any]  # that a fold must agree with
+    details: Mapping[str, Any]  # for results.json
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fold."""
+
+    call: Call
+    part: Part
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{short_name(self.part.name)}, seed {self.part.seed}, {self.subject}"
+
+
+def make_fold(job: Job) -> tuple[str, float]:
+    """Train and test one fold and save it; which process did it, and the seconds it took."""
+    activities, recordings, others = opened(job.call)
+    build = built(job.call, job.part.name, job.part.seed)
+    fold, seconds = one_fold(build, recordings, activities, job.subject, train_with=others)
+    save_fold(job.part.folder, fold, seconds, job.part.settings)
+    return f"{node()} {getpid()}", fold.took_s
+
+
+def part_of(call: Call, name: str, seed: int, run: Path, about_data: Mapping[str, Any], study: Any) -> Part:
+    """One method with one seed. about_data : what folds must agree with; study : what `named_study` says, or None."""
+    chosen = built(call, name, seed)
+    settings = {**chosen.settings, **about_data}
+    details = {"protocol": chosen.protocol, "upstream": chosen.upstream, "seed": seed}
+    if "precision" in settings:
+        details["precision"] = settings["precision"]
+    if call.train_with:
+        others = open_dataset(call.train_with)
+        details["train_with"] = [{"name": others.name, "version": others.version, "sha256": others.sha256}]
+    if study or settings.get("search"):
+        details["search"] = study or NESTED
+    details["config"] = settings.get("finetune", settings.get("config", chosen.settings))
+    return Part(name, seed, (run / short_name(name) / f"seed-{seed}").resolve(), settings, details)
+
+
+@lru_cache(maxsize=1)
+def opened(call: Call) -> tuple[Activities, list[Recording], list[Recording]]:
+    """The activities, the recordings, and those of `train_with`, whose people get names that nobody else has."""
+    keep_freed_memory()
+    data = open_dataset(call.dataset)
+    if data.sha256 != call.sha256:
+        raise ValueError(f"{call.dataset} holds other data here than where the evaluation was started")
+    others = []
+    if call.train_with:
+        more = open_dataset(call.train_with)
+        if more.sha256 == data.sha256:
+            raise ConfigError(f"train_with={call.train_with} is the data set that is evaluated; name another")
+        named = (known(r, data.activities) for r in more.recordings())
+        others = [replace(r, subject=f"{more.name}/{r.subject}") for r in named]
+    return data.activities, list(data.recordings()), others
+
+
+@lru_cache(maxsize=1)
+def built(call: Call, name: str, seed: int) -> Any:
+    config = call.configs[name]
+    make = partial(nested_method, make=call.make) if config.search == NESTED else call.make
+    return make(name, opened(call)[0], config, seed, Path(call.pool))
+
+
+def forget() -> None:
+    """Let go of data and models."""
+    opened.cache_clear()
+    built.cache_clear()
