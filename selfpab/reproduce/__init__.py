@@ -1,1 +1,1 @@
-"""Whole stories from one command: the demonstration; the paper's table and figures are to come."""
+"""Whole stories from one command: the demonstration, an evaluation with its page, the paper's table and figures."""

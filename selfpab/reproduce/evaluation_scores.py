@@ -11,12 +11,11 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.evaluation.comparison import Runs, differences, p_text, per_class, row, subject_scores, total_confusion
-from selfpab.paper import SUBJECTS, TABLE_1
+from selfpab.paper import SUBJECTS, TABLE_1, VERSIONS, why_not_beside
 from selfpab.reproduce.evaluation_figures import data_uri, draw_activities, draw_differences, draw_subjects
 from selfpab.reproduce.evaluation_words import figure, section, table
 
 SAMPLES_PER_MINUTE = 50 * 60  # results.json counts samples at 50 Hz
-PAPER_VERSION = {"harth": "1.2", "har70plus": "1.0"}  # section 4.2; HAR70+ has had one version
 WORST = 3  # confusions named per method
 
 
@@ -62,8 +61,10 @@ def _details(content: Mapping[str, Any]) -> list[str]:
 
 
 def methods_section(runs: Runs) -> str:
-    dataset, version = any_results(runs)["dataset"], any_results(runs)["data"].get("version")
-    reported = TABLE_1 if dataset in SUBJECTS else {}
+    first = any_results(runs)
+    dataset = first["dataset"]
+    apart = why_not_beside(dataset, first["data"].get("version") or "unknown", len(first["subjects"]))
+    reported = {} if apart else TABLE_1
     rows, beside = [], False
     for line in (row(method, seeds) for method, seeds in runs.items()):
         paper = "not in it"
@@ -82,12 +83,13 @@ def methods_section(runs: Runs) -> str:
         "much chance in training moves the mean.</p>"
     )
     if beside:
-        other = f" This run used version {version}." if version != PAPER_VERSION[dataset] else ""
         note += (
-            f"<p>The last column is what the paper's Table 1 prints for {escape(dataset)} {PAPER_VERSION[dataset]} "
+            f"<p>The last column is what the paper's Table 1 prints for {escape(dataset)} {VERSIONS[dataset]} "
             f"({SUBJECTS[dataset]} people), not a result of this run: its SelfPAB encoder was pre-trained on 100,000 hours of "
-            f"other recordings.{escape(other)}</p>"
+            "other recordings.</p>"
         )
+    elif dataset in SUBJECTS and set(runs) & set(TABLE_1):
+        note += f"<p>{escape(apart[0].upper() + apart[1:])}.</p>"
     return section("The methods", table("methods", head, rows) + note)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from selfpab.activities import Activities
-from selfpab.evaluation.calibration import calibration_sums
+from selfpab.activities import KNOWN, Activities
+from selfpab.evaluation.calibration import calibration_sums, nothing_counted
 from selfpab.evaluation.clock import per_second
 from selfpab.evaluation.folds import Fold, save_fold
 from selfpab.evaluation.metrics import confusion
@@ -103,3 +103,46 @@ def run(write_run, tmp_path_factory):
         "environment": {"selfpab": "0.1.0"},
     }
     return write_run(tmp_path_factory.mktemp("evaluation"), methods, (0, 1), **told)
+
+
+@pytest.fixture(scope="session")
+def put_results():
+    """Write FOLDER/<method>/seed-<n>/results.json of made-up people; {method: share right}; `told` goes to `assemble`.
+
+    The people's truth depends on data set and name alone, so folders written apart may stand side by side.
+    """
+
+    def _put(
+        folder, methods, dataset="har70plus", seeds=(0, 1), people=None, version="1.0", hours=None, samples=1000, **told
+    ):
+        labels = KNOWN[dataset]
+        people = people or [str(number) for number in range(501, 519)]
+        for method, right in methods.items():
+            for seed in seeds:
+                folds = {}
+                for subject in people:
+                    spread = np.geomspace(30, 1, len(labels))
+                    truth = (samples * np.random.default_rng(int(subject.strip("S"))).dirichlet(spread)).astype(int)
+                    generator = np.random.default_rng([seed, int(subject.strip("S")), int(1000 * right)])
+                    counts = np.zeros((len(labels), len(labels)), np.int64)
+                    for place, total in enumerate(truth):
+                        hits = generator.binomial(total, right)
+                        counts[place, place] += hits
+                        counts[place, generator.integers(len(labels))] += total - hits
+                    folds[subject] = Fold(subject, counts, int(counts.sum()), 75, nothing_counted(), 1.5)
+                upstream = None
+                if hours is not None and method.startswith("selfpab"):
+                    upstream = {"sha256": f"{int(100 * hours):064d}", "people": 3, "hours": hours, "steps": 3000}
+                    upstream["corpora"] = [{"name": "made-up", "sha256": "d" * 64}]
+                content = {
+                    "data": {"version": version, "sha256": f"{version}-{dataset}".ljust(64, "0")},
+                    "protocol": "leave one subject out",
+                    "upstream": upstream,
+                    "config": {"steps": 7, "rate": 0.01, "epochs": None},
+                    "environment": {"selfpab": "0.1.0", "commit": f"{seed}abcdef0123456789", "clean": seed == 0},
+                }
+                results = assemble(folds, labels, method=method, dataset=dataset, seed=seed, **(content | told))
+                write_results(folder / method / f"seed-{seed}" / "results.json", results)
+        return folder
+
+    return _put
