@@ -31,7 +31,7 @@ from selfpab.fold_jobs import NESTED, Call, Job, Part, forget, make_fold, opened
 from selfpab.methods import EvaluateConfig, check, chosen_device, method, short_name
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
-from selfpab.search import named_study
+from selfpab.search import find_settings, named_study
 from selfpab.upstream.engine import resolved_precision
 from selfpab.upstream.pretraining import LONGEST_S, TooLong
 from selfpab.workers import check_workers, in_parallel
