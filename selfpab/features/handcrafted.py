@@ -205,7 +205,7 @@ def _filter() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     impulses = np.eye(SAMPLES)
     whole = signal.sosfiltfilt(sections, impulses, axis=0, padlen=PADDING)
     places: Any = 2 * np.pi * np.arange(SAMPLES // 2 + 1) / SAMPLES  # scipy declares a count alone
-    _, response = signal.freqz_sos(sections, places)
+    _, response = signal.sosfreqz(sections, places)
     gain = np.abs(response) ** 2
     gain[0] = 1.0  # a constant passes unchanged, to the last bit
     around = np.fft.irfft(gain[:, None] * np.fft.rfft(impulses, axis=0), SAMPLES, axis=0)
