@@ -69,31 +69,43 @@ def test_the_gpu_recipe_goes_on_on_a_fresh_machine(corpus, tmp_path):
     assert open_model(tmp_path / "out" / "model").upstream.trained["steps"] == 900
 
 
-def test_the_search_goes_on_where_it_stopped(tmp_path):
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder with `people`, four of them, and `model`, a small untrained encoder."""
+    folder = tmp_path_factory.mktemp("recipes")
     people = simulate(4, 0.05, seed=6, scenario="protocol")
-    write_dataset(tmp_path / "people", people)
+    write_dataset(folder / "people", people)
     torch.manual_seed(0)
     shape = SpectrogramConfig(window_frames=119)
-    small = EncoderConfig(d_model=12, layers=1, heads=2, d_feedforward=16)
+    small = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16)
     numbers = recording_moments(people[0], shape).normalisation("one")
-    save_model(tmp_path / "model", Upstream.fresh(small, shape, numbers), card="")
+    save_model(folder / "model", Upstream.fresh(small, shape, numbers), card="")
+    return folder
 
+
+def recipe(name: str, folder: Path, *words: object) -> list[str]:
+    command = [sys.executable, "-W", "ignore", str(ROOT / "recipes" / name), *map(str, words)]
+    return subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True).stdout.splitlines()
+
+
+def test_what_a_line_reads_from_each_layer(model):
+    lines = recipe("probe_layers.py", model, "people", "model", "probed", "without=P004", "frames=200")
+    found = json.loads((model / "probed" / "results.json").read_text())
+    kinds = [f"{kind}, layer {layer}" for kind in ("pre-trained", "untrained") for layer in (1, 2)]
+    assert set(found["macro_f1"]) == {"spectrum", "spectrum, neighbours", *kinds}
+    assert len(lines) == len(kinds) + 2
+    assert sorted(name for fold in found["data"]["folds"] for name in fold) == ["P001", "P002", "P003"]
+    assert found["macro_f1"]["spectrum"]["macro_f1"] > 0.3  # the simulated activities differ in their spectra
+
+
+def test_the_search_goes_on_where_it_stopped(model, tmp_path):
     def search(rates: str) -> list[str]:
-        command = [
-            sys.executable,
-            ROOT / "recipes" / "search_downstream.py",
-            "people",
-            "model",
-            "out",
-            "spectr-mlp,selfpab",
-        ]
-        command += [f"rates={rates}", "steps=3", "without=P004", "finetune.batch=2"]
-        done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
-        return done.stdout.splitlines()
+        words = ("people", "model", tmp_path, "spectr-mlp,selfpab", f"rates={rates}", "steps=3", "without=P004")
+        return recipe("search_downstream.py", model, *words, "finetune.batch=2")
 
     assert len(search("0.01")) == 2
     assert len(search("0.01,0.1")) == 2  # the others are there
-    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    found = json.loads((tmp_path / "results.json").read_text())
     assert [(e["method"], e["rate"]) for e in found["entries"]] == [
         ("spectr-mlp", 0.01),
         ("selfpab", 0.01),
