@@ -19,6 +19,9 @@ keep() { # RUN NAME: the small files of an evaluation
     mkdir -p "$home/results/$2/$part"
     cp "$1/$part"/{results.json,config.yaml} "$home/results/$2/$part/"
   done
+  for study in "$1"/*/search-*.json; do
+    [ ! -f "$study" ] || cp "$study" "$home/results/$2/${study#"$1"/}"
+  done
   cp "$1"/{table.csv,differences.csv,report.html} "$home/results/$2/"
 }
 
@@ -39,7 +42,17 @@ mkdir -p "$home/results/search-harth" && cp search-harth/results.json "$home/res
 
 selfpab evaluate selfpab,spectr-te,spectr-mlp,selfpab-unfrozen har70plus loso-har70plus preset=small upstream=pretrain-12000/model \
   seeds=0,1,2 workers="$workers"
+# SVM and XGB: the settings of a search on HARTH, once; and as released. Their seeds change next to nothing
+selfpab evaluate svm,xgb har70plus loso-har70plus preset=small search=harth search_without=S009 workers="$workers"
+selfpab evaluate svm,xgb har70plus loso-har70plus-released preset=small workers="$workers"
+selfpab evaluate deepconvlstm-spectr,deepconvlstm-ts har70plus loso-har70plus preset=small upstream=pretrain-12000/model \
+  workers="$workers"
 keep loso-har70plus har70plus
+keep loso-har70plus-released har70plus-released
+for what in table1 figure2; do selfpab reproduce $what "$home/results/har70plus/$what" results=loso-har70plus; done
+python "$home/recipes/probe_layers.py" harth pretrain-12000/model probe-harth without=S009 frames=2000
+mkdir -p "$home/results/probe-harth" && cp probe-harth/results.json "$home/results/probe-harth/12000.json"
+
 selfpab evaluate selfpab,spectr-mlp har70plus loso-har70plus-1600 preset=small upstream=pretrain-12000/model \
   finetune.steps=1600 finetune.rate=0.003 workers="$workers"
 keep loso-har70plus-1600 har70plus-1600
