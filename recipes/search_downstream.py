@@ -56,7 +56,8 @@ def main(words: list[str]) -> None:
         key = {"method": name, "rate": float(rate), "steps": int(count), **given}
         if any(all(entry.get(k) == v for k, v in key.items()) for entry in content["entries"]):
             continue
-        chosen = [f"upstream={model}", f"finetune.rate={rate}", f"finetune.steps={count}"]
+        where = "deepconvlstm_ts" if name == "deepconvlstm-ts" else "finetune"
+        chosen = [f"upstream={model}", f"{where}.rate={rate}", f"{where}.steps={count}"]
         chosen += [f"{a}={b}" for a, b in given.items()]
         config = load(EvaluateConfig, preset="small", section="evaluate", settings=chosen)
         began = time.perf_counter()
