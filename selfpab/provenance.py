@@ -46,9 +46,14 @@ def environment() -> dict[str, Any]:
         "machine": _processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": _threads(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([_program(Path(sys.argv[0])), *sys.argv[1:]]),
         **git_state(PACKAGE),
     }
+
+
+def _program(path: Path) -> str:
+    """`selfpab` also for `python -m selfpab`, and no folder of this machine."""
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def git_state(package: Path) -> dict[str, Any]:

@@ -63,3 +63,9 @@ def test_no_checkout_and_no_git_give_nothing(tmp_path, monkeypatch):
     assert git_state(tmp_path) == {}
     monkeypatch.setenv("PATH", "")
     assert git_state(tmp_path) == {}
+
+
+@pytest.mark.parametrize("program", ["/somewhere/bin/selfpab", "/somewhere/selfpab/__main__.py"])
+def test_the_command_as_it_can_be_given_again(monkeypatch, program):
+    monkeypatch.setattr(sys, "argv", [program, "evaluate", "svm", "a b"])
+    assert environment()["command"] == "selfpab evaluate svm 'a b'"

@@ -83,24 +83,26 @@ def read_cwa(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) ->
     path = Path(path)
     with path.open("rb", buffering=0) as file:
         size, header, span = _opened(file, path, blocks)
-        states: list[np.ndarray] = []
-        tables: list[np.ndarray] = []
+        # Room for as if all were readable and full; what is never written needs no memory.
+        states = np.empty(span[1] - span[0], np.uint8)
+        table = np.empty(span[1] - span[0], TABLE)
         samples = np.empty((0, 3), np.int16)
-        layout = None
-        filled = 0
+        layout, rows, filled = None, 0, 0
         for number, raw in _raw_pieces(file, span):
-            states.append(sort(raw))
-            table, layout = _facts(raw, states[-1], number, filled, layout, path)
+            part = states[number - span[0] :][: len(raw)]
+            part[:] = sort(raw)
+            facts, layout = _facts(raw, part, number, filled, layout, path)
             if layout is None:
                 continue
-            if not len(samples):  # room for full blocks only; what is never written needs no memory
+            if not len(samples):
                 samples = np.empty(((span[1] - number) * layout.capacity, 3), np.int16)
-            filled += _decode(raw, states[-1], table, layout, samples[filled:])
-            tables.append(table)
+            filled += _decode(raw, part, facts, layout, samples[filled:])
+            table[rows : rows + len(facts)] = facts
+            rows += len(facts)
     if layout is None:
-        raise _unreadable(path, header, np.concatenate([np.zeros(0, np.uint8), *states]), blocks)
+        raise _unreadable(path, header, states, blocks)
     samples.resize((filled, 3), refcheck=False)  # in place: gives back what blocks that were left out did not need
-    table = np.concatenate(tables)
+    table.resize(rows, refcheck=False)
     breaks = breaks_of(table, layout.rate_hz)
     table["run"] = np.cumsum(breaks.any)
     report = report_of(
@@ -108,7 +110,7 @@ def read_cwa(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) ->
         span=span,
         header=header,
         layout=layout,
-        states=np.concatenate(states),
+        states=states,
         table=table,
         breaks=breaks,
     )
@@ -158,10 +160,11 @@ def _opened(file: BinaryIO, path: Path, blocks: tuple[int, int | None]) -> tuple
 
 def _raw_pieces(file: BinaryIO, span: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
     """Number of the first block and blocks BLOCK (n,), in a buffer that the next piece overwrites."""
-    buffer = np.empty(min(PIECE, span[1] - span[0]), BLOCK)
+    memory = bytearray(min(PIECE, span[1] - span[0]) * BLOCK_BYTES)
+    buffer = np.frombuffer(memory, BLOCK)
     for number in range(span[0], span[1], PIECE):
         part = buffer[: min(PIECE, span[1] - number)]
-        room = memoryview(part.view(np.uint8))
+        room = memoryview(memory)[: part.nbytes]
         while room:
             got = file.readinto(room)  # type: ignore[attr-defined]
             if not got:

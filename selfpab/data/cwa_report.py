@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from selfpab.data.cwa_blocks import (
 from selfpab.data.cwa_header import CwaHeader
 from selfpab.data.cwa_times import Breaks, starts_ns
 
-# Bytes that were not decoded; `count` blocks (bytes in a truncated tail).
+# Bytes that were not decoded; `size` blocks (bytes in a truncated tail).
 LEFT_OUT = {
     BAD_CHECKSUM: "bad checksum",
     ERASED: "erased",
@@ -33,7 +34,7 @@ LEFT_OUT = {
 }
 TAIL = "truncated tail"
 DAMAGED = "damaged header"
-# Blocks that were read; `count` blocks.
+# Blocks that were read; `size` blocks.
 PART_FILLED = "part-filled block"  # the bytes after its last sample were not decoded
 RESTART, MISSING, FALLS, JUMP = "restart", "missing blocks", "sequence falls", "clock jump"
 UNTIMED, OTHER_DEVICE, CLIPPED = "time unknown", "other device", "clipped samples"
@@ -48,7 +49,7 @@ class Fault(NamedTuple):
 
     kind: str
     block: int  # the first one it concerns, counted in the file from 0; -1 the header
-    count: int  # how many: blocks, for "missing blocks" those not there, samples where clipped, bytes of the tail
+    size: int  # how many: blocks, for "missing blocks" those not there, samples where clipped, bytes of the tail
     told: str
 
     @property
@@ -72,7 +73,7 @@ class BlockReport(NamedTuple):
         """Kind -> how many: blocks, missing blocks, clipped samples, bytes of a truncated tail."""
         counts = Counter[str]()
         for fault in self.faults:
-            counts[fault.kind] += fault.count
+            counts[fault.kind] += fault.size
         return dict(counts)
 
     def places(self, kind: str) -> list[int]:
@@ -80,7 +81,7 @@ class BlockReport(NamedTuple):
         found = [fault for fault in self.faults if fault.kind == kind]
         if kind not in LEFT_OUT.values():
             return [fault.block for fault in found]
-        return [block for fault in found for block in range(fault.block, fault.block + fault.count)]
+        return [block for fault in found for block in range(fault.block, fault.block + fault.size)]
 
     def __str__(self) -> str:
         heading = f"{self.readable} of {self.blocks} blocks read: {self.samples} samples in {self.runs} runs"
@@ -150,7 +151,7 @@ def _of_header(header: CwaHeader, layout: Layout) -> Iterator[Fault]:
 def _left_out(states: np.ndarray, first: int) -> Iterator[Fault]:
     """Blocks that were not read, neighbours of one kind as one fault."""
     edges = np.flatnonzero(np.diff(states.astype(np.int16), prepend=-1, append=-1))
-    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+    for begin, end in pairwise(edges.tolist()):
         kind = LEFT_OUT.get(int(states[begin]))
         if kind:
             told = f"{_blocks(first + begin, end - begin)} left out"
@@ -160,14 +161,13 @@ def _left_out(states: np.ndarray, first: int) -> Iterator[Fault]:
 def _of_runs(table: np.ndarray, breaks: Breaks, layout: Layout, *, whole_start: bool) -> Iterator[Fault]:
     if not len(table):
         return
-    starts = starts_ns(table, layout.rate_hz)
     begins = int(table["sequence"][0] - table["block"][0])
     if whole_start and begins > 0:
         told = f"the file begins at sequence number {table['sequence'][0]}: {begins} blocks before it are not in it"
         yield Fault(MISSING, int(table["block"][0]), begins, told)
     for i in np.flatnonzero(breaks.any).tolist():
         block, numbers = int(table["block"][i]), f"{table['sequence'][i - 1]} -> {table['sequence'][i]}"
-        gap = _gap(table, starts, i, layout.rate_hz)
+        gap = _gap(table[i - 1 : i + 1], layout.rate_hz)
         if breaks.restart[i]:
             why = [f"sequence {numbers}"]
             if table["session"][i] != table["session"][i - 1]:
@@ -220,17 +220,21 @@ def _others(table: np.ndarray, kind: str, field: str, wanted: int, exempt: int |
 
 
 def _of_configured_times(table: np.ndarray, header: CwaHeader, layout: Layout) -> Iterator[Fault]:
-    """Samples outside the hours that the device was told to record; one block's length is allowed."""
+    """Samples outside the hours that the device was told to record; a block and a second (its grain) are allowed."""
+    if header.start is None and header.stop is None:
+        return
     starts = starts_ns(table, layout.rate_hz)
     timed = np.flatnonzero(starts != NO_TIME)
-    length = round(layout.capacity / layout.rate_hz * SECOND_NS)
+    length = round((layout.capacity / layout.rate_hz + 1) * SECOND_NS)
     for kind, limit, sign in ((EARLY, header.start, 1), (LATE, header.stop, -1)):
         if limit is None:
             continue
         outside = timed[sign * (_ns(limit) - starts[timed]) > length]
         if outside.size:
             i = outside[0]
-            told = f"{outside.size} blocks, block {table['block'][i]} at {_clock(starts[i])}; configured was {limit}"
+            told = (
+                f"{outside.size} blocks, block {table['block'][i]} at {_clock(int(starts[i]))}; configured was {limit}"
+            )
             yield Fault(kind, int(table["block"][i]), int(outside.size), told)
 
 
@@ -238,18 +242,19 @@ def _neighbours(blocks: np.ndarray) -> Iterator[tuple[int, int]]:
     """First and stop of the stretches in which blocks (n,) follow each other."""
     if len(blocks):
         edges = [0, *(np.flatnonzero(np.diff(blocks) != 1) + 1).tolist(), len(blocks)]
-        yield from zip(edges[:-1], edges[1:], strict=True)
+        yield from pairwise(edges)
 
 
 def _blocks(first: int, count: int) -> str:
     return f"block {first}" if count == 1 else f"blocks {first} to {first + count - 1}"
 
 
-def _gap(table: np.ndarray, starts: np.ndarray, i: int, rate_hz: float) -> str:
-    """How long nothing was recorded before row i, by the clock."""
-    if NO_TIME in (starts[i], starts[i - 1]):
+def _gap(pair: np.ndarray, rate_hz: float) -> str:
+    """How long nothing was recorded between two blocks, by the clock."""
+    before, after = starts_ns(pair, rate_hz)
+    if NO_TIME in (before, after):
         return "for how long is not known"
-    gap = (starts[i] - starts[i - 1]) / SECOND_NS - table["samples"][i - 1] / rate_hz
+    gap = (after - before) / SECOND_NS - pair["samples"][0] / rate_hz
     return f"{gap:.3f} s without samples" if gap >= 0 else f"the clock goes back by {-gap:.3f} s"
 
 
@@ -258,4 +263,4 @@ def _ns(clock: datetime) -> int:
 
 
 def _clock(ns: int) -> datetime:
-    return datetime.fromtimestamp(int(ns) // SECOND_NS, UTC).replace(tzinfo=None)
+    return datetime.fromtimestamp(round(ns / SECOND_NS), UTC).replace(tzinfo=None)

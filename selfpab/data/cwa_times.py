@@ -7,6 +7,7 @@ times are interpolated. The stamps' jitter of a few ms is still in them.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ JUMP_SHARE = 0.1  # ours, of the time between two stamps; true rates are within 
 class Breaks(NamedTuple):
     """Why a block does not follow on the one before it in the table; the first block has no break. Each (B,)."""
 
-    restart: np.ndarray  # bool: logging resumed, the session changed, or the sequence is at 0 again
+    restart: np.ndarray  # bool: logging resumed, the session changed, or the sequence begins again
     falls: np.ndarray  # bool: the sequence does not rise, and it is no restart
     missing: np.ndarray  # int64: blocks that were written, by the sequence, and are not in the file
     left_out: np.ndarray  # bool: blocks of the file in between could not be read
@@ -42,7 +43,7 @@ def breaks_of(table: np.ndarray, rate_hz: float) -> Breaks:
     restart[1:] = (
         (np.diff(table["session"]) != 0)
         | ((table["events"][1:] & RESUMED) != 0)
-        | ((step <= 0) & (table["sequence"][1:] == 0))
+        | ((step <= 0) & (table["sequence"][1:] <= between))  # 0, or the first that can be read after it
     )
     falls[1:] = ~restart[1:] & (step <= 0)
     goes_on = ~restart[1:] & (step > 0)
@@ -77,7 +78,7 @@ def sample_times_ns(table: np.ndarray, rate_hz: float) -> np.ndarray:
     times = np.full(int(table["samples"].sum()), NO_TIME, np.int64)
     edges = np.flatnonzero(np.diff(table["run"], prepend=-1, append=-1))
     origin = int(table["first"][0]) if len(table) else 0
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in pairwise(edges.tolist()):
         part = table[first:stop]
         begin = int(part["first"][0]) - origin
         end = begin + int(part["samples"].sum())

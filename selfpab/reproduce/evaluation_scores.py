@@ -14,6 +14,7 @@ from selfpab.evaluation.comparison import Runs, differences, p_text, per_class, 
 from selfpab.paper import SUBJECTS, TABLE_1, VERSIONS, why_not_beside
 from selfpab.reproduce.evaluation_figures import data_uri, draw_activities, draw_differences, draw_subjects
 from selfpab.reproduce.evaluation_words import figure, section, table
+from selfpab.reproduce.provenance_lines import other_people
 
 SAMPLES_PER_MINUTE = 50 * 60  # results.json counts samples at 50 Hz
 WORST = 3  # confusions named per method
@@ -55,8 +56,7 @@ def _details(content: Mapping[str, Any]) -> list[str]:
         if corpora := upstream.get("corpora"):
             told.append(f"corpora {', '.join(corpus['name'] for corpus in corpora)}")
         parts.append(f"encoder {upstream['sha256'][:12]}{' pre-trained with ' if told else ''}{', '.join(told)}")
-    if content.get("train_with"):
-        parts.append(f"trained with {content['train_with']}")
+    parts += other_people(content)
     return parts
 
 

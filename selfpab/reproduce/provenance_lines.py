@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,14 +75,25 @@ def encoder_of(content: Mapping[str, Any]) -> str:
     return f"encoder {upstream['sha256'][:SHORT]}{': ' if told else ''}{', '.join(told)}"
 
 
+def other_people(content: Mapping[str, Any]) -> Iterator[str]:
+    """Whose data beside the training subjects' had a part in it: those trained on, and those of a search."""
+    for data in content.get("train_with") or ():
+        yield f"trained also on all of {data['name']} {data['version']}"
+    search = content.get("search")
+    if search and "nested" in search:
+        yield "settings searched for in every fold among its training people"
+    elif search:
+        data, score = search["data"], 100 * search["macro_f1"]
+        yield f"settings from {search['trials']} trials on {data['name']} {data['version']} (macro F1 {score:.1f} there)"
+
+
 def _parts(content: Mapping[str, Any]) -> Iterator[str]:
     yield content["protocol"]
     if settings := settings_of(content):
         yield "settings " + " ".join(f"{key}={value}" for key, value in settings.items())
-    for key in ("precision", "train_with", "search"):
-        if content.get(key):
-            value = content[key]
-            yield f"{key} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+    if content.get("precision"):
+        yield f"precision {content['precision']}"
+    yield from other_people(content)
     if encoder := encoder_of(content):
         yield encoder
     yield commit_of(content)

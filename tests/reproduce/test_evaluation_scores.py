@@ -26,10 +26,10 @@ def test_protocols_that_differ_are_told_method_by_method(runs):
     )
     for content in runs["svm"].values():
         content["protocol"] = "five seconds"
-        content["train_with"] = "harth"
+        content["train_with"] = [{"name": "harth", "version": "2.0", "sha256": "a"}]
     told = text_of(scores.data_section(runs, {"standing": 1.0}, []))
     encoder = "encoder cccccccccccc pre-trained with 21.5 hours, 3000 steps, corpora a corpus"
-    assert f"\nsvm: five seconds; seeds 0, 1; {encoder}; trained with harth" in told
+    assert f"\nsvm: five seconds; seeds 0, 1; {encoder}; trained also on all of harth 2.0" in told
     assert "\nselfpab: paper &amp; &lt;all&gt;; seeds 0, 1" in told
 
 
