@@ -83,12 +83,21 @@ class TestRoundTrip:
         np.testing.assert_array_equal(np.concatenate([piece.samples for piece in pieces]), read.samples)
         np.testing.assert_array_equal(np.concatenate([piece.blocks["first"] for piece in pieces]), read.blocks["first"])
 
+    def test_pieces_behind_a_whole_piece_of_bad_blocks(self, tmp_path):
+        written(tmp_path / "a.cwa", movement((PIECE + 2) * 120), planted=Planted(bad_checksums=range(PIECE)))
+        (piece,) = cwa_pieces(tmp_path / "a.cwa")
+        assert len(piece.states) == PIECE + 2
+        assert piece.blocks["block"].tolist() == [PIECE, PIECE + 1]
+        written(tmp_path / "b.cwa", movement((2 * PIECE + 2) * 120), planted=Planted(bad_checksums=range(PIECE)))
+        assert [len(piece.states) for piece in cwa_pieces(tmp_path / "b.cwa")] == [2 * PIECE, 2]
+
     def test_part_of_a_file(self, tmp_path):
         counts = written(tmp_path / "a.cwa", movement(1200), planted=Planted(bad_checksums=[4], cut_bytes=1))
         part = read_cwa(tmp_path / "a.cwa", blocks=(3, 7))
         np.testing.assert_array_equal(part.samples, np.concatenate([counts[360:480], counts[600:840]]))
         assert part.blocks["block"].tolist() == [3, 5, 6]
         assert [fault.kind for fault in part.report.faults] == ["bad checksum"]
+        assert part.report.places("bad checksum") == [4]
         with pytest.raises(ValueError, match=r"blocks=\(3, 10\) was asked for; .* has the blocks 0 to 9"):
             read_cwa(tmp_path / "a.cwa", blocks=(3, 10))
 
@@ -112,6 +121,18 @@ class TestRefuses:
         written(tmp_path / "b.cwa", movement(0))
         with pytest.raises(RecordingError, match=r"1024 bytes and is a \.cwa file without a data block"):
             read_cwa(tmp_path / "b.cwa")
+
+    def test_another_scale_midway_behind_a_bad_block(self, tmp_path):
+        written(tmp_path / "a.cwa", movement(400), form="ax6", planted=Planted(bad_checksums=[1]))
+        raw = bytearray((tmp_path / "a.cwa").read_bytes())
+        block = np.frombuffer(raw, "<u2")[512 + 6 * 256 :][:256]
+        block[9] ^= 1 << 13  # a bit of the scale
+        block[255:] -= block.sum(dtype=np.uint16)
+        (tmp_path / "a.cwa").write_bytes(raw)
+        with pytest.raises(
+            RecordingError, match=r"block 6 .* at 8192 counts per g.* before it 6 axes unpacked at 4096"
+        ):
+            read_cwa(tmp_path / "a.cwa")
 
     @pytest.mark.parametrize("other", [{"rate_hz": 50.0}, {"range_g": 4}, {"form": "unpacked"}, {"form": "ax6"}])
     @pytest.mark.parametrize("before", [3, PIECE])

@@ -129,7 +129,14 @@ def test_a_changed_byte_is_always_noticed(place, change):
 def test_facts_of_blocks():
     blocks = np.concatenate(
         [
-            block(fraction=0x8000 | 0x2010, stamp=0x4CB4ADC7, stamp_index=100, temperature=258, battery=190, light=283),
+            block(
+                fraction=0x8000 | 0x2010,
+                stamp=0x4CB4ADC7,
+                stamp_index=100,
+                temperature=258,
+                battery=190,
+                light=3 << 13 | 283,
+            ),
             block(fraction=77, stamp=0x4CB4ADC8, stamp_index=-5, temperature=0xFC00, events=4, sequence=2**32 - 1),
             block(stamp=0, count=7),
         ]

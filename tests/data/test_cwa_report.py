@@ -99,7 +99,7 @@ def test_clipped_samples_that_the_block_does_not_hold(tmp_path):
     raw = bytearray((tmp_path / "a.cwa").read_bytes())
     raw[1024 + 512 + 30 + 11 * 4 : 1024 + 1024 - 2] = b"\xff\x81\x07\xc0" * 109
     words = np.frombuffer(raw, "<u2")[768:]
-    words[255] -= words.sum(dtype=np.uint16)
+    words[255:] -= words.sum(dtype=np.uint16)
     (tmp_path / "a.cwa").write_bytes(raw)
     again = read_cwa(tmp_path / "a.cwa")
     np.testing.assert_array_equal(again.samples, found.samples)
@@ -136,6 +136,17 @@ def test_an_ax3_with_six_axes(tmp_path):
     raw[4] = 0x17
     (tmp_path / "a.cwa").write_bytes(raw)
     assert "odd hardware: the header says AX3, but the blocks have 6 axes" in str(read_cwa(tmp_path / "a.cwa").report)
+
+
+def test_blocks_name_the_low_bits_of_the_device(tmp_path):
+    assert told(read(tmp_path, device_id=0x1_8007, fraction=False)) == []
+    assert told(read(tmp_path, device_id=0x1_8007, fraction=True)) == []
+
+
+def test_a_part_does_not_miss_what_is_before_it(tmp_path):
+    read(tmp_path, planted=Planted(missing=[0], bad_checksums=[7]))
+    part = read_cwa(tmp_path / "a.cwa", blocks=(3, 8))
+    assert told(part) == [("bad checksum", 6, 1)]
 
 
 def test_foreign_blocks_and_counts(tmp_path):
