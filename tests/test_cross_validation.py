@@ -181,7 +181,7 @@ def test_other_settings_or_data_in_any_folder_are_refused_before_anything_is_don
 
 def test_nothing_is_begun_where_one_method_is_unknown_or_lacks_its_encoder(dataset, tmp_path):
     for names, message in (
-        (["spectr-mlp", "svn"], "no method 'svn'; there are selfpab, "),
+        (["spectr-mlp", "svn"], "no method 'svn'; there are svm, xgb, "),
         (["spectr-mlp", "selfpab"], "selfpab needs upstream=MODEL, a folder that `selfpab pretrain`"),
         (["spectr-mlp", "spectr-mlp"], "each once, got spectr-mlp, spectr-mlp"),
         ([], "each once, got none"),
