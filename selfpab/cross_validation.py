@@ -203,9 +203,15 @@ def _searched(name: str, data: Dataset, run: Path, config: EvaluateConfig, call:
     file = run / short_name(name) / f"search-{other.name}.json"
     about = {"name": other.name, "version": other.version, "sha256": other.sha256}
     people = list(other.recordings())
-    with tempfile.TemporaryDirectory() as scratch:
+    label = f"search for {short_name(name)} on {other.name}"
+    with tempfile.TemporaryDirectory() as scratch, Progress(label, config.search_trials) as progress:
+
+        def say(line: str) -> None:
+            progress.say(line)
+            progress.advance()
+
         study = find_settings(
-            name, people, other.activities, config, Path(scratch), file=file, about=about, make=call.make, say=print
+            name, people, other.activities, config, Path(scratch), file=file, about=about, make=call.make, say=say
         )
     return named_study(study, file), changed(config, study["best"])
 
