@@ -75,7 +75,7 @@ def evaluate(
         for name in names:
             check(name, config)
     data = open_dataset(dataset)
-    config = _for_workers(config)
+    given, config = config, _for_workers(config)
     call = Call(
         key=uuid4().hex,
         dataset=str(data.folder.resolve()),
@@ -97,7 +97,9 @@ def evaluate(
         if config.scheduler is not None or config.workers > 1:
             forget()  # the workers open them for themselves
         for part in parts:
-            settings = replace(call.configs[part.name], seeds=str(part.seed))
+            found = call.configs[part.name]  # with paths and precision as they were given: config.yaml may travel
+            as_given = {key: getattr(given, key) for key in ("upstream", "pool", "precision")}
+            settings = replace(found, seeds=str(part.seed), **as_given)
             write_text(part.folder / "config.yaml", dump("evaluate", settings))
         jobs = [
             Job(call, p, subject)

@@ -349,7 +349,7 @@ def encoder(dataset, tmp_path_factory):
     return SimpleNamespace(upstream=upstream, save=lambda folder: save_model(folder, upstream, card=""))
 
 
-def test_real_methods_and_what_they_say_of_their_encoder_wherever_it_lies(dataset, encoder, tmp_path):
+def test_real_methods_and_what_they_say_of_their_encoder_wherever_it_lies(dataset, encoder, tmp_path, monkeypatch):
     encoder.save(tmp_path / "encoder")
     config = replace(CONFIG, upstream=str(tmp_path / "encoder"))
     lines = evaluate(["selfpab", "spectr-mlp"], dataset, tmp_path / "run", config)
@@ -368,5 +368,8 @@ def test_real_methods_and_what_they_say_of_their_encoder_wherever_it_lies(datase
     assert "layer_weights" not in found["spectr-mlp/seed-0"]
     encoder.save(tmp_path / "moved")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("folds/*.json")}
-    evaluate(["selfpab"], dataset, tmp_path / "run", replace(config, upstream=str(tmp_path / "moved")))
+    monkeypatch.chdir(tmp_path)
+    evaluate(["selfpab"], dataset, tmp_path / "run", replace(config, upstream="moved"))
+    kept = load(EvaluateConfig, preset=tmp_path / "run" / "selfpab" / "seed-0" / "config.yaml", section="evaluate")
+    assert kept.upstream == "moved"  # as given: no folder of this machine
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("folds/*.json")} == before
