@@ -99,7 +99,7 @@ FAULTS = [
     Fault(
         "test subject in training",
         "selfpab/evaluation/loso.py",
-        "[recording for recording in recordings if recording.subject != subject]",
+        "[recording for recording in [*recordings, *train_with] if recording.subject != subject]",
         "list(recordings)",
         "tests/evaluation/test_loso.py",
     ),
