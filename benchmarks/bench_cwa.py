@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from timing import median_s, paired_s, peak_gb, report
 
-from selfpab.data.cwa import cwa_pieces, read_cwa
-from selfpab.data.cwa_writer import write_cwa
+from selfpab.devices.cwa import cwa_pieces, read_cwa
+from selfpab.devices.cwa_writer import write_cwa
 
 RATE_HZ = 100.0
 WEEK = 7 * 86_400 * 100

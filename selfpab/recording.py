@@ -21,6 +21,10 @@ SEGMENT_STEP_S = 0.1  # a longer step between two samples ends a segment (DESIGN
 JOIN_GAP_S = 30.0  # neighbouring segments at most so far apart form one run (ours, DESIGN 5a)
 
 
+class RecordingError(ValueError):
+    """A file cannot be read as a recording; the message names the file, the place, and what to do."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """Samples `first` to `stop` (exclusive), without a gap; `part` is the value of the file's `segment` column."""

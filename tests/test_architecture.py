@@ -23,6 +23,7 @@ LAYERS = [  # ground first
         "writing",
         "workers",
     },
+    {"devices"},
     {"data", "features", "evaluation"},
     {"upstream", "baselines"},
     {"downstream"},
@@ -36,7 +37,7 @@ LAYERS = [  # ground first
 ]
 GROUND = LAYERS[0]
 LAYER_OF = {name: place for place, names in enumerate(LAYERS) for name in names}
-WITHOUT_TORCH = GROUND | {"data", "evaluation"}
+WITHOUT_TORCH = GROUND | {"devices", "data", "evaluation"}
 LONGEST = 300
 NAMELESS = {"utils", "util", "common", "helpers", "base", "core", "misc"}
 WITHOUT_MIRROR = {"__init__", "__main__"}

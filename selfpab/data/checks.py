@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfpab.recording import CHANNELS, SEGMENT_STEP_S, UNLABELLED
+from selfpab.recording import CHANNELS, SEGMENT_STEP_S, UNLABELLED, RecordingError
 
 RATE_HZ = 50.0  # of HARTH, HAR70+ and the paper (section 4.1); the only rate read until there is resampling
 SECOND_NS = 1_000_000_000
@@ -22,10 +22,6 @@ MEDIAN_STEP_MS = (19.0, 21.0)  # 50 Hz with stamps rounded to 1 ms steps by 19, 
 MEAN_STEP_MS = (19.6, 20.4)  # 2 %: the devices' own clocks are better (ours); HARTH and HAR70+ are within 0.002 %
 LARGEST_MEDIAN_G = 5.0  # ours: a runner's thigh has a median of 1.9 g (S027); 1 g is 9.8 in m/s² and 1000 in mg
 CHUNK_BYTES = 1 << 20
-
-
-class RecordingError(ValueError):
-    """A file cannot be read as a recording; the message names the file, the place, and what to do."""
 
 
 def check_channels(samples: np.ndarray, path: Path) -> None:

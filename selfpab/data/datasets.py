@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from selfpab.activities import HAR70PLUS, HARTH, Activities
-from selfpab.data.checks import RATE_HZ, RecordingError, place, sha256_of_all
+from selfpab.data.checks import RATE_HZ, place, sha256_of_all
 from selfpab.data.reading import read
-from selfpab.recording import UNLABELLED, Recording
+from selfpab.recording import UNLABELLED, Recording, RecordingError
 
 SUFFIXES = (".csv", ".parquet")
 RAW_SUFFIXES = (".npz", ".cwa", ".gz", ".zip")  # named when left out, for they may have been meant as recordings

@@ -20,9 +20,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from selfpab.config import ConfigError
-from selfpab.data.checks import RecordingError, sha256_of
+from selfpab.data.checks import sha256_of
 from selfpab.data.datasets import PUBLISHED, SUFFIXES, Dataset, open_dataset
 from selfpab.progress import Progress
+from selfpab.recording import RecordingError
 from selfpab.writing import write_text
 
 URLS = {

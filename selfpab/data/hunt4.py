@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from selfpab.data.checks import RATE_HZ, RecordingError, check_channels, sha256_of, sha256_of_all
-from selfpab.recording import CHANNELS, Recording, Segment
+from selfpab.data.checks import RATE_HZ, check_channels, sha256_of, sha256_of_all
+from selfpab.recording import CHANNELS, Recording, RecordingError, Segment
 
 NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d\.npz", re.IGNORECASE)
 HOUR = 180_000  # samples at 50 Hz

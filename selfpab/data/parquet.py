@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from selfpab.data.checks import SECOND_NS, RecordingError, place, sha256_of
+from selfpab.data.checks import SECOND_NS, place, sha256_of
 from selfpab.data.harth import assembled, times_of_seconds, times_of_text, wanted_columns
-from selfpab.recording import CHANNELS, Recording
+from selfpab.recording import CHANNELS, Recording, RecordingError
 
 ROWS = 1 << 20  # per row group when writing: 30 MB as float32
 EPOCH = datetime(1970, 1, 1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from selfpab.data.checks import RecordingError
 from selfpab.data.harth import read_csv
 from selfpab.data.hunt4 import hours_of, read_hour, read_hours
 from selfpab.data.parquet import read_parquet
-from selfpab.recording import Recording
+from selfpab.recording import Recording, RecordingError
 
 FORMS = {".csv": read_csv, ".parquet": read_parquet, ".npz": read_hour}
 WANTED = "wanted a .csv or .parquet file in the form of HARTH, an hourly .npz file of HUNT4, or a folder of those"

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from selfpab.activities import HAR70PLUS, HARTH
-from selfpab.data.checks import RecordingError
 from selfpab.data.datasets import open_dataset
 from selfpab.data.parquet import write_parquet
-from selfpab.recording import CHANNELS, Recording
+from selfpab.recording import CHANNELS, Recording, RecordingError
 
 MINE = {
     "name": "mine",

@@ -12,9 +12,9 @@ import pytest
 
 from selfpab.config import ConfigError
 from selfpab.data import download
-from selfpab.data.checks import RecordingError
 from selfpab.data.datasets import open_dataset
 from selfpab.data.download import DownloadConfig, checked, fetch, unpack
+from selfpab.recording import RecordingError
 
 HEAD = "timestamp,back_x,back_y,back_z,thigh_x,thigh_y,thigh_z,label\n"
 

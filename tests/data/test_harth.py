@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpab.data.checks import RecordingError
 from selfpab.data.harth import read_csv
-from selfpab.recording import CHANNELS, Segment
+from selfpab.recording import CHANNELS, RecordingError, Segment
 
 HEADER = f"timestamp,{','.join(CHANNELS)},label"
 START = datetime(2021, 3, 24, 14, 42, 3, 840_000)

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpab.data.checks import RecordingError
 from selfpab.data.hunt4 import HOUR, read_hour, read_hours
-from selfpab.recording import Segment
+from selfpab.recording import RecordingError, Segment
 
 
 def write(folder: Path, name: str, rows: int, fill: float = 0.5, columns: int = 6, key: str = "arr_0") -> Path:

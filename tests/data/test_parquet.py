@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfpab.data.checks import RecordingError
 from selfpab.data.parquet import read_parquet, write_parquet
-from selfpab.recording import CHANNELS, Recording, Segment
+from selfpab.recording import CHANNELS, Recording, RecordingError, Segment
 
 START = datetime(2021, 3, 24, 14, 42, 3, 839_000)
 ZONES = (None, UTC, timezone(timedelta(hours=2)), timezone(-timedelta(hours=3, minutes=30)), ZoneInfo("Europe/Oslo"))

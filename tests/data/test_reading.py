@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpab.data.checks import RecordingError
 from selfpab.data.parquet import write_parquet
 from selfpab.data.reading import read
-from selfpab.recording import CHANNELS
+from selfpab.recording import CHANNELS, RecordingError
 
 
 def csv(path: Path, step_ms: int = 20) -> Path:

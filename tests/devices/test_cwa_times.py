@@ -5,10 +5,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from selfpab.data.cwa import read_cwa
-from selfpab.data.cwa_blocks import NO_TIME, TABLE
-from selfpab.data.cwa_times import breaks_of, sample_times_ns, starts_ns
-from selfpab.data.cwa_writer import Planted, write_cwa
+from selfpab.devices.cwa import read_cwa
+from selfpab.devices.cwa_blocks import NO_TIME, TABLE
+from selfpab.devices.cwa_times import breaks_of, sample_times_ns, starts_ns
+from selfpab.devices.cwa_writer import Planted, write_cwa
 
 START = datetime(2024, 2, 28, 23, 59, 30, 250_000)
 START_NS = int(np.datetime64(START, "ns").astype(np.int64))

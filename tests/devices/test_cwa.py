@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfpab.data.checks import RecordingError
-from selfpab.data.cwa import PIECE, cwa_pieces, read_cwa
-from selfpab.data.cwa_report import LEFT_OUT, PART_FILLED, TAIL
-from selfpab.data.cwa_writer import FORMS, Planted, layout_for, quantised, write_cwa
+from selfpab.devices.cwa import PIECE, cwa_pieces, read_cwa
+from selfpab.devices.cwa_report import LEFT_OUT, PART_FILLED, TAIL
+from selfpab.devices.cwa_writer import FORMS, Planted, layout_for, quantised, write_cwa
+from selfpab.recording import RecordingError
 
 START = datetime(2024, 2, 28, 23, 59, 30, 250_000)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from selfpab.data.cwa_header import header_of
+from selfpab.devices.cwa_header import header_of
 
 
 def header(**changes: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfpab.data.cwa_blocks import NO_TIME, RESUMED, SECOND_NS
+from selfpab.devices.cwa_blocks import NO_TIME, RESUMED, SECOND_NS
 
 JUMP_S = 0.5  # ours: stamps of one run jitter by some ms, and none has been seen to be off by a second
 JUMP_SHARE = 0.1  # ours, of the time between two stamps; true rates are within 3 % of the nominal one

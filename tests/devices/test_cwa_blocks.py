@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfpab.data.cwa_blocks import (
+from selfpab.devices.cwa_blocks import (
     BAD_CHECKSUM,
     BLOCK,
     BLOCK_BYTES,

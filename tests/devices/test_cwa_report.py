@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfpab.data import cwa_report
-from selfpab.data.cwa import read_cwa
-from selfpab.data.cwa_writer import FORMS, Planted, layout_for, quantised, write_cwa
+from selfpab.devices import cwa_report
+from selfpab.devices.cwa import read_cwa
+from selfpab.devices.cwa_writer import FORMS, Planted, layout_for, quantised, write_cwa
 
 START = datetime(2024, 3, 31, 1, 59, 0)
 SAMPLES = np.random.default_rng(0).uniform(-2, 2, (30 * 120, 3))

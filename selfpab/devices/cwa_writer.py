@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from selfpab.data.cwa_blocks import (
+from selfpab.devices.cwa_blocks import (
     BLOCK,
     BLOCK_BYTES,
     DATA_FIRST,
@@ -27,9 +27,9 @@ from selfpab.data.cwa_blocks import (
     Layout,
     checksums,
 )
-from selfpab.data.cwa_header import CHANGED, FIELDS, FIRMWARE, RATE, SENSORS, TEXTS
-from selfpab.data.cwa_header import LENGTH as HEADER_LENGTH
-from selfpab.data.cwa_header import TAG as HEADER_TAG
+from selfpab.devices.cwa_header import CHANGED, FIELDS, FIRMWARE, RATE, SENSORS, TEXTS
+from selfpab.devices.cwa_header import LENGTH as HEADER_LENGTH
+from selfpab.devices.cwa_header import TAG as HEADER_TAG
 from selfpab.writing import write_whole
 
 FORMS = ("packed", "unpacked", "ax6")

@@ -15,8 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from selfpab.data.checks import RecordingError
-from selfpab.data.cwa_blocks import (
+from selfpab.devices.cwa_blocks import (
     BLOCK,
     BLOCK_BYTES,
     HEADER_BYTES,
@@ -29,9 +28,10 @@ from selfpab.data.cwa_blocks import (
     table_of,
     unpack,
 )
-from selfpab.data.cwa_header import CwaHeader, header_of
-from selfpab.data.cwa_report import LEFT_OUT, BlockReport, report_of
-from selfpab.data.cwa_times import breaks_of, sample_times_ns
+from selfpab.devices.cwa_header import CwaHeader, header_of
+from selfpab.devices.cwa_report import LEFT_OUT, BlockReport, report_of
+from selfpab.devices.cwa_times import breaks_of, sample_times_ns
+from selfpab.recording import RecordingError
 
 PIECE = 2048  # blocks read at once: a megabyte, which stays in a core's cache while it is decoded
 

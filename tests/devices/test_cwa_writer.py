@@ -5,8 +5,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from selfpab.data.cwa_blocks import BLOCK, checksums, clock_ns
-from selfpab.data.cwa_writer import FORMS, PIECE, Planted, layout_for, quantised, stamps_of, write_cwa
+from selfpab.devices.cwa_blocks import BLOCK, checksums, clock_ns
+from selfpab.devices.cwa_writer import FORMS, PIECE, Planted, layout_for, quantised, stamps_of, write_cwa
 
 START = datetime(2023, 12, 31, 23, 59, 50)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfpab.data.cwa_blocks import (
+from selfpab.devices.cwa_blocks import (
     BAD_CHECKSUM,
     BLOCK_BYTES,
     CONTRADICTORY,
@@ -22,8 +22,8 @@ from selfpab.data.cwa_blocks import (
     SECOND_NS,
     Layout,
 )
-from selfpab.data.cwa_header import CwaHeader
-from selfpab.data.cwa_times import Breaks, starts_ns
+from selfpab.devices.cwa_header import CwaHeader
+from selfpab.devices.cwa_times import Breaks, starts_ns
 
 # Bytes that were not decoded; `size` blocks (bytes in a truncated tail).
 LEFT_OUT = {

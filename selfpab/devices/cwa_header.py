@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from selfpab.data.cwa_blocks import HEADER_BYTES, NO_TIME, SECOND_NS, SLOWEST_CODE, clock_ns, rate_and_range
+from selfpab.devices.cwa_blocks import HEADER_BYTES, NO_TIME, SECOND_NS, SLOWEST_CODE, clock_ns, rate_and_range
 
 TAG, LENGTH = 0x444D, 1020
 FIELDS = struct.Struct("<HHBHIHII")  # tag, length, hardware, id (low), session, id (high), start, stop
