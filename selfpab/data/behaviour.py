@@ -15,7 +15,7 @@ import numpy as np
 
 K = TypeVar("K", int, str)
 POSTURES = ("upright", "seated", "supine", "prone", "left side", "right side", "riding", "not worn")
-SCENARIOS = ("free-living", "protocol")
+SCENARIOS = ("free-living", "protocol", "days")
 # code: median dwell in seconds, sigma of its logarithm, shortest, longest
 DWELL: dict[int, tuple[float, float, float, float]] = {
     1: (7.0, 1.35, 1.0, 600.0),
@@ -47,6 +47,8 @@ TRANSITIONS: dict[int, dict[int, float]] = {
 }
 FIRST = {6: 0.5, 1: 0.2, 7: 0.2, 8: 0.05, 13: 0.05}
 LYING_POSTURES = {"supine": 0.72, "prone": 0.06, "left side": 0.11, "right side": 0.11}
+WAKES_H, SLEEPS_H, NIGHT_SIGMA_H = 7.0, 23.0, 0.75  # of scenario "days"; ours
+ASLEEP = (1500.0, 0.8, 120.0, 7200.0)  # dwell until the next turn in bed, as in DWELL; ours
 HABIT_SIGMA = 0.2  # people differ in how long they stay; sigma of the logarithm
 
 
@@ -66,15 +68,16 @@ class Bout:
 def bouts(rng: np.random.Generator, samples: int, rate_hz: float, scenario: str = "free-living") -> list[Bout]:
     """Bouts that cover `samples` samples without a gap; the last one is cut to fit.
 
-    scenario : "free-living", or "protocol": every code once per round in a random order, 8 to 20 s each, so that
-        five minutes hold all of them. Another one raises ValueError.
+    scenario : "free-living"; "protocol": every code once per round in a random order, 8 to 20 s each, so that
+        five minutes hold all of them; "days": free-living from 8 in the morning on, in bed from about 23 to 7. Another
+        one raises ValueError.
 
     >>> [b.code for b in bouts(np.random.default_rng(0), 1000, 50.0)][:3]
     [7]
     """
     if scenario not in SCENARIOS:
         raise ValueError(f"scenario must be one of {', '.join(SCENARIOS)}, got {scenario!r}")
-    steps = _free_living(rng) if scenario == "free-living" else _protocol(rng)
+    steps = {"free-living": _free_living, "protocol": _protocol, "days": _days}[scenario](rng)
     found: list[Bout] = []
     first = 0
     while first < samples:
@@ -108,6 +111,20 @@ def _free_living(rng: np.random.Generator) -> Iterator[tuple[int, float]]:
         median, sigma, low, high = DWELL[code]
         yield code, float(np.clip(habit[code] * median * np.exp(sigma * rng.standard_normal()), low, high))
         code = _draw(rng, TRANSITIONS[code])
+
+
+def _days(rng: np.random.Generator) -> Iterator[tuple[int, float]]:
+    awake, clock_h = _free_living(rng), 8.0
+    while True:
+        bed_h = 24 * ((clock_h - WAKES_H) // 24) + SLEEPS_H + NIGHT_SIGMA_H * rng.standard_normal()
+        up_h = bed_h + 24 - SLEEPS_H + WAKES_H + NIGHT_SIGMA_H * rng.standard_normal()
+        for stop_h, night in ((bed_h, False), (up_h, True)):
+            while clock_h < stop_h:
+                median, sigma, low, high = ASLEEP
+                turn = (8, float(np.clip(median * np.exp(sigma * rng.standard_normal()), low, high)))
+                code, seconds = turn if night else next(awake)
+                yield code, seconds
+                clock_h += seconds / 3600
 
 
 def _protocol(rng: np.random.Generator) -> Iterator[tuple[int, float]]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,8 @@ def simulate(
     ----------
     hours : on the back's clock, per person; gaps are taken out of it.
     labelled : False leaves the labels out (the truth keeps the bouts).
-    scenario : "free-living" (imbalanced like HARTH) or "protocol" (every code for 8 to 20 s, in a random order,
-        over and over: five minutes hold all ten classes).
+    scenario : "free-living" (imbalanced like HARTH), "protocol" (every code for 8 to 20 s, in a random order, over
+        and over: five minutes hold all ten classes) or "days" (from 8 in the morning, with nights).
     faults : None is a gap every two hours or so and nothing else; `NO_FAULTS` is none at all.
 
     Raises ValueError where people, hours or rate_hz are not positive, or the scenario is unknown.
@@ -166,26 +167,19 @@ def write_dataset(folder: str | Path, recordings: Sequence[Recording], *, name: 
 def _simulate_one(
     index: int, hours: float, seed: int, labelled: bool, rate_hz: float, scenario: str, faults: Faults
 ) -> tuple[Recording, Truth]:
-    def generator(*purpose: str | int) -> np.random.Generator:
-        return np.random.default_rng(seed_of("simulation", seed, index, *purpose))
-
+    generator = partial(generator_of, seed, index)
     wanted = max(1, round(hours * 3600 * rate_hz))
     # The thigh's clock may run past the back's end.
     beyond = abs(faults.offset_s) + abs(faults.drift_ppm) * 1e-6 * hours * 3600
     made = wanted + (int(beyond * rate_hz) + 4 if beyond else 0)
-    who = movement.person(generator("person"))
-    bouts = behaviour.bouts(generator("behaviour"), made, rate_hz, scenario)
-    rng = generator("postures")
-    poses = np.array([movement.bout_pose(who, bout, rng) for bout in bouts])
-    samples = _motion(who, bouts, poses, rate_hz, generator)
-    bouts = _settle(bouts, poses, rate_hz)
+    who, bouts, samples = motion(index, made, seed=seed, rate_hz=rate_hz, scenario=scenario)
     bouts = [Bout(b.first, min(b.stop, wanted), b.code, b.posture) for b in bouts if b.first < wanted]
     if beyond:
         when = np.arange(wanted) * (1 + faults.drift_ppm * 1e-6) + faults.offset_s * rate_hz
-        samples[:wanted, 3:] = _at(samples[:, 3:], when)
+        samples[:wanted, 3:] = values_at(samples[:, 3:], when)
     samples = samples[:wanted]
     if faults.non_wear_s:
-        bouts = _take_off(samples, bouts, faults.non_wear_s, rate_hz, generator("non-wear"))
+        bouts = take_off(samples, bouts, faults.non_wear_s, rate_hz, generator("non-wear"))
     _sense(samples, who, faults, generator("noise"))
     samples, segments, gaps, bouts = _drop(samples, bouts, faults, rate_hz, generator("gaps"))
     tilt_deg = {name: tuple(map(float, row)) for name, row in zip(SENSORS, who.tilt_deg, strict=True)}
@@ -195,6 +189,24 @@ def _simulate_one(
     labels = np.repeat(np.array(codes, np.int16), [len(bout) for bout in bouts]) if labelled else None
     source = {"kind": "simulated", "seed": seed, "person": index, "version": VERSION, "truth": truth.as_dict()}
     return Recording(subject, START, rate_hz, samples, labels, segments, source=source), truth
+
+
+def motion(
+    index: int, samples: int, *, seed: int, rate_hz: float, scenario: str = "free-living"
+) -> tuple[movement.Person, list[Bout], np.ndarray]:
+    """A person, what they do, and their sensors' true acceleration, float32 (samples, 6) in g, before any device."""
+    generator = partial(generator_of, seed, index)
+    who = movement.person(generator("person"))
+    bouts = behaviour.bouts(generator("behaviour"), samples, rate_hz, scenario)
+    rng = generator("postures")
+    poses = np.array([movement.bout_pose(who, bout, rng) for bout in bouts])
+    moved = _motion(who, bouts, poses, rate_hz, generator)
+    return who, _settle(bouts, poses, rate_hz), moved
+
+
+def generator_of(seed: int, index: int, *purpose: str | int) -> np.random.Generator:
+    """Random numbers of one purpose for person `index`, whatever else is drawn."""
+    return np.random.default_rng(seed_of("simulation", seed, index, *purpose))
 
 
 def _motion(who: movement.Person, bouts: list[Bout], poses: np.ndarray, rate_hz: float, generator: Any) -> np.ndarray:
@@ -220,7 +232,7 @@ def _settle(bouts: list[Bout], poses: np.ndarray, rate_hz: float) -> list[Bout]:
     return [Bout(first, stop, b.code, b.posture) for first, stop, b in zip(firsts, stops, bouts, strict=True)]
 
 
-def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+def values_at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Values between samples by a cubic through four of them (Catmull and Rom), (len(places), columns)."""
     first = np.clip(places.astype(np.int64), 1, len(values) - 3)
     part = np.clip(places - first, -1, 2).astype(np.float32)[:, None]
@@ -228,7 +240,7 @@ def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     return b + part / 2 * (c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a)))
 
 
-def _take_off(
+def take_off(
     samples: np.ndarray, bouts: list[Bout], seconds: float, rate_hz: float, rng: np.random.Generator
 ) -> list[Bout]:
     """Lay both sensors on a table for a while: writes into `samples`, gives the bouts with the stretch cut out."""

@@ -21,3 +21,8 @@ def test_unlabelled_people_have_no_labels(tmp_path):
     folder = simulate_folder(tmp_path, SimulateConfig(people=1, hours=0.01, labelled=False))
     (recording,) = open_dataset(folder).recordings()
     assert recording.labels is None
+
+
+def test_devices_are_pairs_of_raw_files_with_their_truth(tmp_path):
+    folder = simulate_folder(tmp_path, SimulateConfig(people=1, hours=0.05, devices=True, scenario="protocol"))
+    assert sorted(path.name for path in folder.iterdir()) == ["P001_back.cwa", "P001_thigh.cwa", "truth.json"]

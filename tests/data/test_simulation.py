@@ -154,7 +154,10 @@ def test_bouts_labels_and_postures_agree(day: list):
     ("call", "message"),
     [
         (lambda: simulate(0, 1.0), "people, hours and rate_hz must be positive, got 0"),
-        (lambda: simulate(1, 0.1, scenario="asleep"), "scenario must be one of free-living, protocol, got 'asleep'"),
+        (
+            lambda: simulate(1, 0.1, scenario="asleep"),
+            "scenario must be one of free-living, protocol, days, got 'asleep'",
+        ),
         (lambda: Faults(flipped=("wrist",)), r"back and thigh, got \['wrist'\]"),
         (lambda: Faults(gap_s=(0.05, 1.0)), "longer than 0.1 s"),
     ],
