@@ -1,7 +1,7 @@
 """A corpus larger than memory: one int16 .npy per recording, memory-mapped, and an index.
 
     corpus/
-      index.parquet          subject, start, samples, file, counts_per_g, segments, checksum, source, moments
+      index.parquet          subject, start, samples, file, counts_per_g, segments, marks, checksum, source, moments
       normalisation.json     per-frame mean and deviation of all recordings
       recordings/<name>.npy  int16 (samples, 6); <name>.labels.npy int16 (samples,); <name>.json the index row
 
@@ -17,14 +17,14 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from selfpab.data.checks import chunks
-from selfpab.recording import CHANNELS, Recording, Segment
+from selfpab.data.zones import start_of, text_of
+from selfpab.recording import CHANNELS, Mark, Recording, Segment
 from selfpab.writing import write_text, write_whole
 
 COUNTS_PER_G = (4096, 2048, 1024)
@@ -44,6 +44,7 @@ class Entry:
     labelled: bool
     counts_per_g: int
     segments: tuple[Segment, ...]
+    marks: tuple[Mark, ...]
     checksum: str
     source: dict[str, Any]
     frames: int
@@ -79,15 +80,15 @@ class Corpus:
         labels = None
         if entry.labelled:
             labels = np.load(self.folder / "recordings" / f"{entry.file}.labels.npy", mmap_mode="r")
-        start = None if entry.start is None else datetime.fromisoformat(entry.start)
         return Recording(
             entry.subject,
-            start,
+            start_of(entry.start),
             entry.rate_hz,
             self.counts(place),
             labels,
             entry.segments,
-            source=entry.source,
+            entry.marks,
+            entry.source,
             counts_per_g=entry.counts_per_g,
         )
 
@@ -134,13 +135,14 @@ def add_recording(recording: Recording, folder: Path, name: str, *, checksum: st
     frames, total, squares = moments
     row = {
         "subject": recording.subject,
-        "start": None if recording.start is None else recording.start.isoformat(),
+        "start": text_of(recording.start),
         "rate_hz": recording.rate_hz,
         "samples": len(recording),
         "file": name,
         "labelled": recording.labels is not None,
         "counts_per_g": counts_per_g,
         "segments": [[s.first, s.stop, s.start_s, s.part] for s in recording.segments],
+        "marks": json.dumps([[m.first, m.stop, m.kind, m.evidence] for m in recording.marks]),
         "checksum": checksum,
         "source": json.dumps(dict(recording.source), default=str),
         "frames": int(frames),
@@ -162,7 +164,7 @@ def write_index(folder: Path) -> Corpus:
     import pyarrow as pa
     import pyarrow.parquet
 
-    rows = [json.loads(p.read_text()) for p in sorted((folder / "recordings").glob("*.json"))]
+    rows = [{"marks": "[]"} | json.loads(p.read_text()) for p in sorted((folder / "recordings").glob("*.json"))]
     if not rows:
         raise ValueError(f"nothing was stored in {folder}, so there is no index to write")
     segment = pa.list_(pa.list_(pa.float64()))  # first, stop, start_s, part: all exact in a double
@@ -199,4 +201,5 @@ def _counts_per_g(recording: Recording, name: str) -> int:
 def _entry(row: dict[str, Any]) -> Entry:
     segments = tuple(Segment(int(a), int(b), float(s), int(p)) for a, b, s, p in row["segments"])
     sums = {key: np.asarray(row[key], np.float64) for key in ("spectrum_sum", "spectrum_squares")}
-    return Entry(**{**row, **sums, "segments": segments, "source": json.loads(row["source"])})
+    marks = tuple(Mark(*mark) for mark in json.loads(row.get("marks", "[]")))  # an older corpus has none
+    return Entry(**{**row, **sums, "segments": segments, "marks": marks, "source": json.loads(row["source"])})

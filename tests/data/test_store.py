@@ -1,13 +1,17 @@
 """The int16 corpus: rounding, scale, restart, index."""
 
 import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from selfpab.data.store import add_recording, open_corpus, stored_checksum, write_index
-from selfpab.recording import Recording, Segment
+from selfpab.recording import Mark, Recording, Segment
 
+START = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Oslo"), fold=1)
+MARKS = (Mark(3, 60, "non-wear", "both still"), Mark(100, 101, "clipping"))
 NOTHING = (0, np.zeros(156), np.zeros(156))
 
 
@@ -16,7 +20,7 @@ def person(scale_g: float = 2.0, samples: int = 2000, labelled: bool = True) -> 
     values = rng.uniform(-scale_g, scale_g, (samples, 6)).astype(np.float32)
     labels = rng.integers(1, 8, samples).astype(np.int16) if labelled else None
     segments = (Segment(0, 700, 0.0, 3), Segment(700, samples, 33.3, 4))
-    return Recording("S1", None, 50.0, values, labels, segments, source={"path": "S1.csv"})
+    return Recording("S1", START, 50.0, values, labels, segments, MARKS, source={"path": "S1.csv"})
 
 
 @pytest.mark.parametrize(("scale_g", "counts"), [(2.0, 4096), (7.999, 4096), (8.41, 2048), (15.9, 2048), (31.9, 1024)])
@@ -34,7 +38,8 @@ def test_everything_comes_back(tmp_path):
     add_recording(recording, tmp_path, "a", checksum="c", moments=(9, np.arange(156.0), np.arange(156.0) ** 2))
     corpus = write_index(tmp_path)
     back = corpus.recording(0)
-    assert (back.subject, back.start, back.rate_hz, back.segments) == ("S1", None, 50.0, recording.segments)
+    assert (back.subject, back.start, back.rate_hz, back.segments) == ("S1", START, 50.0, recording.segments)
+    assert (back.marks, back.start.tzinfo, back.start.fold) == (MARKS, START.tzinfo, 1)
     assert back.source == {"path": "S1.csv"}
     assert recording.labels is not None
     np.testing.assert_array_equal(back.labels, recording.labels)
@@ -72,3 +77,14 @@ def test_the_index_is_in_the_order_of_names_and_plain_parquet(tmp_path):
         add_recording(person(labelled=name == "a"), tmp_path, name, checksum=name, moments=NOTHING)
     assert [(e.file, e.labelled) for e in write_index(tmp_path).entries] == [("a", True), ("b", False)]
     assert json.loads((tmp_path / "recordings" / "a.json").read_text())["samples"] == 2000
+
+
+def test_a_row_of_an_older_corpus_has_no_marks_and_joins(tmp_path):
+    for name in ("a", "b"):
+        add_recording(person(), tmp_path, name, checksum="c", moments=NOTHING)
+    old = tmp_path / "recordings" / "a.json"
+    row = json.loads(old.read_text())
+    del row["marks"]
+    old.write_text(json.dumps(row))
+    corpus = write_index(tmp_path)
+    assert [corpus.recording(place).marks for place in (0, 1)] == [(), MARKS]

@@ -27,7 +27,7 @@ TINY = PretrainConfig(steps=4, precision="fp32")
 
 def corpus(checksum="a"):
     nothing = np.zeros(156)
-    entry = Entry("p", None, 50.0, 1, "p", False, 4096, (), checksum, {}, 0, nothing, nothing)
+    entry = Entry("p", None, 50.0, 1, "p", False, 4096, (), (), checksum, {}, 0, nothing, nothing)
     return Corpus(Path("corpus"), (entry,))
 
 
