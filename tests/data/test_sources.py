@@ -1,0 +1,143 @@
+"""What belongs together, and what is said of what does not."""
+
+from pathlib import Path
+
+import pytest
+
+from selfpab.data.sources import Problem, Source, check_distinct, person_name, sources_in
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def found(folder: Path, pairs: str | None = None) -> dict[str, tuple[str, ...]]:
+    sources, problems = sources_in(folder, pairs)
+    assert not problems
+    return {str(s.subject): tuple(file.relative_to(folder).as_posix() for file in s.files) for s in sources}
+
+
+def reasons(problems: list[Problem]) -> dict[str, str]:
+    return {problem.path.name: problem.reason for problem in problems}
+
+
+@pytest.mark.parametrize(
+    ("back", "thigh", "subject"),
+    [
+        ("P1_back.cwa", "P1_thigh.cwa", "P1"),
+        ("P1-lower_back.CWA", "P1-Thigh.cwa", "P1"),
+        ("P1_B.cwa", "P1_T.cwa", "P1"),
+        ("back_P1.cwa", "right-thigh_P1.cwa", "P1"),
+        ("P1_lb_visit2.cwa", "P1_th_visit2.cwa", "P1_visit2"),
+        ("P1/back.cwa", "P1/thigh.cwa", "P1"),
+        ("P1/v2/back.cwa", "P1/v2/thigh.cwa", "P1/v2"),
+        ("Tobias_B.cwa", "Tobias_T.cwa", "Tobias"),
+        ("12back.cwa", "12thigh.cwa", "12"),
+    ],
+)  # fmt: skip
+def test_words_for_the_places_tell_a_pair(tmp_path, back, thigh, subject):
+    assert found(touch(tmp_path, back, thigh)) == {subject: (back, thigh)}
+
+
+def test_a_file_without_a_partner_is_named_and_does_not_stop_the_others(tmp_path):
+    touch(tmp_path, "P1_back.cwa", "P1_thigh.cwa", "P2_back.cwa", "P3_thigh.cwa", "wrist.cwa", "back_thigh.cwa")
+    sources, problems = sources_in(tmp_path)
+    assert [source.subject for source in sources] == ["P1"]
+    told = reasons(problems)
+    assert sorted(told) == ["P2_back.cwa", "P3_thigh.cwa", "back_thigh.cwa", "wrist.cwa"]
+    assert "P2 has 1 of the back and 0 of the thigh; wanted one each" in told["P2_back.cwa"]
+    assert "P3 has 0 of the back and 1 of the thigh" in told["P3_thigh.cwa"]
+    for name in ("wrist.cwa", "back_thigh.cwa"):
+        assert "cannot tell whose sensor it is" in told[name]
+        assert "pairs={subject}_LB_*.cwa" in told[name]
+
+
+def test_two_files_for_one_place_are_not_guessed_at(tmp_path):
+    _, problems = sources_in(touch(tmp_path, "P1_back.cwa", "P1_b.cwa", "P1_thigh.cwa"))
+    assert set(reasons(problems).values()) == {next(iter(reasons(problems).values()))}
+    assert "P1 has 2 of the back and 1 of the thigh" in problems[0].reason
+    assert len(problems) == 3
+
+
+def test_patterns_tell_a_pair(tmp_path):
+    touch(tmp_path, "11_LB_50012.cwa", "11_RT_49.cwa", "12_LB_1.cwa", "12_RT_2.cwa", "notes/x.cwa")
+    sources, problems = sources_in(tmp_path, "{subject}_LB_*.cwa,{subject}_RT_*.cwa")
+    assert [(s.subject, s.path.name, s.thigh.name) for s in sources if s.thigh] == [
+        ("11", "11_LB_50012.cwa", "11_RT_49.cwa"), ("12", "12_LB_1.cwa", "12_RT_2.cwa"),
+    ]  # fmt: skip
+    assert list(reasons(problems)) == ["x.cwa"]
+    assert found(
+        touch(tmp_path / "b", "a/1/back 7.cwa", "a/1/leg 8.cwa"), "a/{subject}/back*.cwa, a/{subject}/leg*.cwa"
+    ) == {"1": ("a/1/back 7.cwa", "a/1/leg 8.cwa")}
+
+
+@pytest.mark.parametrize("pairs", ["{subject}_LB.cwa", "*_LB.cwa,{subject}_RT.cwa", "a,b,c"])
+def test_patterns_that_cannot_be_used(tmp_path, pairs):
+    touch(tmp_path, "1_LB.cwa")
+    with pytest.raises(ValueError, match=r"wanted two patterns, the back's first, with \{subject\}"):
+        sources_in(tmp_path, pairs)
+
+
+def test_a_table_tells_pairs_and_their_clocks(tmp_path):
+    touch(tmp_path, "x1.cwa", "x2.cwa", "sub/y1.cwa", "sub/y2.cwa", "unused.cwa")
+    table = tmp_path / "who.csv"
+    table.write_text(
+        "\ufeffsubject,back,thigh,configured_at,note\nA,x1.cwa,x2.cwa,2024-03-01,n\nB,sub/y1.cwa,sub/y2.cwa,,\nC,z.cwa,x2.cwa,,\n"
+        "D,x1.cwa,,,\n"
+    )  # fmt: skip
+    sources, problems = sources_in(tmp_path, str(table))
+    assert [(s.subject, s.path.name, s.configured_at, s.tz) for s in sources] == [
+        ("A", "x1.cwa", "2024-03-01", None), ("B", "y1.cwa", None, None),
+    ]  # fmt: skip
+    assert [problem.reason.split(" in /")[0] for problem in problems] == [
+        "line 4 (C): no file z.cwa", "line 5 (D): no file is named",
+    ]  # fmt: skip
+
+
+def test_a_table_that_cannot_be_used(tmp_path):
+    touch(tmp_path, "a.cwa")
+    with pytest.raises(ValueError, match="there is no such file; wanted a table with the columns subject, back, thigh"):
+        sources_in(tmp_path, str(tmp_path / "no.csv"))
+    (tmp_path / "who.csv").write_text("subject;back;thigh\n")
+    with pytest.raises(ValueError, match="subject, back, thigh missing"):
+        sources_in(tmp_path, str(tmp_path / "who.csv"))
+
+
+def test_all_forms_beside_each_other(tmp_path):
+    touch(
+        tmp_path, "a.csv", "b.parquet", "hunt/2018-03-05_10.npz", "P1_back.cwa", "P1_thigh.cwa", ".hidden.csv", "c.txt"
+    )
+    sources, problems = sources_in(tmp_path)
+    assert not problems
+    assert [source.short_name for source in sources] == ["hunt", "a", "b", "P1"]
+    assert [source.name for source in sources] == [f"{tmp_path.name}-{name}" for name in ("hunt", "a", "b", "P1")]
+    assert sources[0].files == (tmp_path / "hunt" / "2018-03-05_10.npz",)
+    assert str(sources[3]) == f"{tmp_path / 'P1_back.cwa'} and {tmp_path / 'P1_thigh.cwa'}"
+
+
+def test_one_file_and_one_persons_folder(tmp_path):
+    touch(tmp_path, "study/a.csv", "study/hunt/2018-03-05_10.npz")
+    for path in ("study/a.csv", "study/hunt"):
+        assert sources_in(tmp_path / path)[0] == [Source(tmp_path / "study", tmp_path / path)]
+
+
+def test_what_holds_no_recording(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no .*nowhere"):
+        sources_in(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"holds no recordings: wanted .csv, .parquet, .npz, .* pairs of .cwa files"):
+        sources_in(tmp_path)
+    touch(tmp_path, "P1_back.cwa")
+    with pytest.raises(ValueError, match=r"one sensor; wanted both: back=FILE thigh=FILE"):
+        sources_in(tmp_path / "P1_back.cwa")
+
+
+def test_names_must_differ(tmp_path):
+    one, other = Source(tmp_path / "x", tmp_path / "x" / "a.csv"), Source(tmp_path / "x", tmp_path / "x" / "a.parquet")
+    with pytest.raises(ValueError, match="would both be written as x-a; rename a folder"):
+        check_distinct([one.name, other.name], [one, other])
+    check_distinct(["a", "b"], [one, other])
+    assert person_name(Path("data/dsads"), "p1") == "dsads/p1"
