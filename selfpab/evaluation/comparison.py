@@ -29,6 +29,7 @@ RESULTS = "results.json"
 CONFIDENCE = 0.95
 EXACT_PEOPLE = 20  # up to here all 2^n sign flips are looked at, beyond so many random ones
 FLIPS = 99_999
+SAMPLES_PER_MINUTE = 50 * 60  # results.json counts samples at 50 Hz
 Seeds = Mapping[int, Mapping[str, Any]]  # seed -> content of results.json
 Runs = Mapping[str, Seeds]  # method -> seeds
 
@@ -97,6 +98,11 @@ def gather(run: Path, methods: Sequence[str] | None = None) -> dict[str, dict[in
     return {method: dict(sorted(runs[method].items())) for method in chosen}
 
 
+def any_results(runs: Runs) -> Mapping[str, Any]:
+    """Any results.json of them: what it says of data set, classes and people is the same in all."""
+    return next(iter(next(iter(runs.values())).values()))
+
+
 def subject_scores(seeds: Seeds) -> dict[str, float]:
     """Macro F1 of every subject, averaged over the seeds."""
     return {subject: mean_and_error(scores).mean for subject, scores in scores_by_seed(seeds).items()}
@@ -135,6 +141,14 @@ def total_confusion(seeds: Seeds) -> np.ndarray:
     """Samples summed over subjects and averaged over seeds, float64 (K, K): its sum is what the data set holds."""
     matrices = [_matrix(content, subject) for content in seeds.values() for subject in content["subjects"]]
     return np.sum(matrices, axis=0) / len(seeds)
+
+
+def minutes_by_activity(runs: Runs) -> dict[str, float]:
+    """Labelled minutes of every activity, most first; they are the same whatever the method."""
+    samples = total_confusion(next(iter(runs.values()))).sum(axis=1)
+    names = [item["name"] for item in any_results(runs)["classes"]]
+    minutes = {name: float(count) / SAMPLES_PER_MINUTE for name, count in zip(names, samples, strict=True)}
+    return dict(sorted(minutes.items(), key=lambda pair: -pair[1]))
 
 
 def difference(first: str, second: str, runs: Runs) -> Difference:

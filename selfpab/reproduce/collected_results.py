@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfpab.evaluation.comparison import RESULTS, Runs, gather
+from selfpab.evaluation.comparison import RESULTS, Runs, any_results, gather
 from selfpab.evaluation.results import read_results
 from selfpab.paper import SUBJECTS, TABLE_1, why_not_beside
 
@@ -46,7 +46,7 @@ class Collected(NamedTuple):
     @property
     def first(self) -> Mapping[str, Any]:
         """Any results.json: what it says of the data is the same in all."""
-        return any_of(self.runs)
+        return any_results(self.runs)
 
     @property
     def dataset(self) -> str:
@@ -72,8 +72,8 @@ def find(config: ReproduceConfig, *, hours: bool = False) -> dict[str, list[Foun
     found: dict[str, list[Found]] = {}
     for folder in run_folders(config.results, hours=hours):
         runs = gather(folder)
-        dataset = any_of(runs)["dataset"]
-        people = any_of(runs)["subjects"]
+        dataset = any_results(runs)["dataset"]
+        people = any_results(runs)["subjects"]
         everybody |= set(people)
         found.setdefault(dataset, []).append(_without(Found(folder, runs), [who for who in left_out if who in people]))
     if strangers := sorted(set(left_out) - everybody):
@@ -142,10 +142,6 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return [*(method for method in TABLE_1 if method in given), *sorted(given - set(TABLE_1))]
 
 
-def any_of(runs: Runs) -> Mapping[str, Any]:
-    return next(iter(next(iter(runs.values())).values()))
-
-
 def people_of(text: str) -> tuple[str, ...]:
     """Names between commas.
 
@@ -176,14 +172,14 @@ def _without(found: Found, left_out: Sequence[str]) -> Found:
         return {**content, "subjects": {who: own for who, own in content["subjects"].items() if who not in left_out}}
 
     runs = {method: {seed: smaller(content) for seed, content in seeds.items()} for method, seeds in found.runs.items()}
-    if not any_of(runs)["subjects"]:
+    if not any_results(runs)["subjects"]:
         raise ValueError(f"without={','.join(left_out)} leaves nobody of {found.folder}")
     return Found(found.folder, runs, tuple(left_out))
 
 
 def _check_same_data(one: Found, other: Found) -> None:
     """Versions are never mixed: people, classes and what they did must be the same too."""
-    (first, here), (second, there) = ((found.folder, any_of(found.runs)) for found in (one, other))
+    (first, here), (second, there) = ((found.folder, any_results(found.runs)) for found in (one, other))
     for what, a, b in zip(_FACTS, _facts(here), _facts(there), strict=True):
         if a != b:
             raise ValueError(

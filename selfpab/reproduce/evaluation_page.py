@@ -16,7 +16,18 @@ from typing import Any
 import numpy as np
 
 from selfpab.activities import Activities
-from selfpab.evaluation.comparison import RESULTS, Runs, Seeds, gather, row, subject_scores, total_confusion
+from selfpab.evaluation.comparison import (
+    RESULTS,
+    SAMPLES_PER_MINUTE,
+    Runs,
+    Seeds,
+    any_results,
+    gather,
+    minutes_by_activity,
+    row,
+    subject_scores,
+    total_confusion,
+)
 from selfpab.evaluation.folds import seconds_file
 from selfpab.reproduce.evaluation_figures import data_uri, draw_calibration
 from selfpab.reproduce.evaluation_hour import (
@@ -27,17 +38,15 @@ from selfpab.reproduce.evaluation_hour import (
     wrong_share,
 )
 from selfpab.reproduce.evaluation_scores import (
-    SAMPLES_PER_MINUTE,
     activities_section,
-    any_results,
     data_section,
     differences_section,
     failures_section,
     methods_section,
     people_section,
-    plus_minus,
 )
 from selfpab.reproduce.evaluation_words import figure, page, section, table
+from selfpab.reproduce.table_forms import plus_minus
 from selfpab.writing import write_text
 
 
@@ -61,15 +70,13 @@ def write_page(
     first = any_results(runs)
     codes, names = (tuple(item[key] for item in first["classes"]) for key in ("code", "name"))
     activities = Activities(first["dataset"], codes, names)
-    total = total_confusion(next(iter(runs.values())))
-    minutes = dict(zip(names, total.sum(axis=1) / SAMPLES_PER_MINUTE, strict=True))
-    order = sorted(names, key=lambda name: -minutes[name])
+    minutes = minutes_by_activity(runs)
     body = [
-        data_section(runs, minutes, order),
+        data_section(runs, minutes),
         methods_section(runs),
         differences_section(runs) if len(runs) > 1 else "",
         failures_section(runs, names),
-        activities_section(runs, activities, order),
+        activities_section(runs, activities, list(minutes)),
         people_section(runs),
         _confusions(runs, names),
         _calibration(runs),

@@ -10,17 +10,27 @@ from typing import Any
 import numpy as np
 
 from selfpab.activities import Activities
-from selfpab.evaluation.comparison import Runs, differences, p_text, per_class, row, subject_scores, total_confusion
+from selfpab.evaluation.comparison import (
+    SAMPLES_PER_MINUTE,
+    Runs,
+    any_results,
+    differences,
+    p_text,
+    per_class,
+    row,
+    subject_scores,
+    total_confusion,
+)
 from selfpab.paper import SUBJECTS, TABLE_1, VERSIONS, why_not_beside
 from selfpab.reproduce.evaluation_figures import data_uri, draw_activities, draw_differences, draw_subjects
 from selfpab.reproduce.evaluation_words import figure, section, table
 from selfpab.reproduce.provenance_lines import other_people
+from selfpab.reproduce.table_forms import plus_minus
 
-SAMPLES_PER_MINUTE = 50 * 60  # results.json counts samples at 50 Hz
 WORST = 3  # confusions named per method
 
 
-def data_section(runs: Runs, minutes: Mapping[str, float], order: Sequence[str]) -> str:
+def data_section(runs: Runs, minutes: Mapping[str, float]) -> str:
     first = any_results(runs)
     data, subjects = first["data"], first["subjects"]
     unlabelled = data["samples_unlabelled"] / SAMPLES_PER_MINUTE
@@ -41,8 +51,8 @@ def data_section(runs: Runs, minutes: Mapping[str, float], order: Sequence[str])
     people = dict(zip([item["name"] for item in first["classes"]], did, strict=True))
     whole = sum(minutes.values())
     rows = [
-        (name, f"{minutes[name]:.1f}", f"{100 * minutes[name] / whole:.1f}", f"{people[name]} of {len(subjects)}")
-        for name in order
+        (name, f"{value:.1f}", f"{100 * value / whole:.1f}", f"{people[name]} of {len(subjects)}")
+        for name, value in minutes.items()
     ]
     amounts = table("minutes", ("activity", "minutes", "% of time", "people who did it"), rows)
     pairs = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
@@ -167,11 +177,3 @@ def people_section(runs: Runs) -> str:
 
 def _score(score: Any) -> str:
     return f"{plus_minus(score.mean, score.sem)} ({score.n})" if score.n else "nobody"
-
-
-def plus_minus(mean: float, sem: float) -> str:
-    return f"{100 * mean:.1f}" if math.isnan(sem) else f"{100 * mean:.1f} ± {100 * sem:.1f}"
-
-
-def any_results(runs: Runs) -> Mapping[str, Any]:
-    return next(iter(next(iter(runs.values())).values()))

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from selfpab.evaluation.comparison import per_class, total_confusion
+from selfpab.evaluation.comparison import minutes_by_activity, per_class
 from selfpab.reproduce.collected_results import Collected, in_order
 from selfpab.reproduce.method_marks import INK, looks, save
-from selfpab.reproduce.provenance_lines import SAMPLES_PER_MINUTE, data_line, method_lines
+from selfpab.reproduce.provenance_lines import data_line, method_lines
 from selfpab.reproduce.table_forms import comma_separated
 from selfpab.writing import write_text
 
@@ -39,7 +39,7 @@ def write_figure(collected: Sequence[Collected], out: Path) -> list[Path]:
         (one.dataset, name, minutes, method, *scores[name])
         for one in collected
         for method, scores in ((method, per_class(seeds)) for method, seeds in one.runs.items())
-        for name, minutes in minutes_of(one).items()
+        for name, minutes in minutes_by_activity(one.runs).items()
     ]
     files = save(draw(collected), out, "figure2")
     table, caption = out / "figure2.csv", out / "figure2.txt"
@@ -76,16 +76,8 @@ def draw(collected: Sequence[Collected]) -> Figure:
     return figure
 
 
-def minutes_of(collected: Collected) -> dict[str, float]:
-    """Labelled minutes of every activity, most first; they are the same whatever the method."""
-    samples = total_confusion(next(iter(collected.runs.values()))).sum(axis=1)
-    names = [item["name"] for item in collected.first["classes"]]
-    minutes = {name: float(count) / SAMPLES_PER_MINUTE for name, count in zip(names, samples, strict=True)}
-    return dict(sorted(minutes.items(), key=lambda pair: -pair[1]))
-
-
 def _panel(axes: Axes, one: Collected, style: dict, bands: int) -> None:
-    minutes = minutes_of(one)
+    minutes = minutes_by_activity(one.runs)
     for number, (method, seeds) in enumerate(one.runs.items()):
         scores, apart = per_class(seeds), (number - (len(one.runs) - 1) / 2) * STEP / _band(one)
         known = [(place, scores[name]) for place, name in enumerate(minutes) if scores[name].n]

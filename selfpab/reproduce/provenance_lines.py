@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from selfpab.evaluation.comparison import Seeds, total_confusion
+from selfpab.evaluation.comparison import SAMPLES_PER_MINUTE, Seeds, total_confusion
 from selfpab.reproduce.collected_results import Collected
 
-SAMPLES_PER_MINUTE = 50 * 60  # results.json counts samples at 50 Hz
 SHORT = 12  # letters of a checksum or commit that are shown
 
 

@@ -10,7 +10,7 @@ from selfpab.evaluation.comparison import Difference, Row, difference, p_text, r
 from selfpab.paper import SUBJECTS, TABLE_1
 from selfpab.reproduce.collected_results import Collected, beside_the_paper, in_order
 from selfpab.reproduce.provenance_lines import commit_of, data_line, encoder_of, method_lines, settings_of
-from selfpab.reproduce.table_forms import comma_separated, latex, markdown, text
+from selfpab.reproduce.table_forms import comma_separated, latex, markdown, plus_minus, text
 from selfpab.writing import write_text
 
 OURS = "selfpab"  # whose differences from the others are listed
@@ -170,11 +170,6 @@ def csv_rows(collected: Sequence[Collected]) -> list[list[object]]:
             facts = [one.dataset, data.get("version"), data.get("sha256"), one.people, left_out, method]
             lines.append([*facts, *scores, seeds, *paper, *told])
     return lines
-
-
-def plus_minus(mean: float, sem: float) -> str:
-    """In per cent, one decimal; without the error where one person has none."""
-    return f"{100 * mean:.1f}" if math.isnan(sem) else f"{100 * mean:.1f} ± {100 * sem:.1f}"
 
 
 def _against(found: Row, printed: tuple[float, float]) -> str:

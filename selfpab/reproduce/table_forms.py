@@ -1,9 +1,10 @@
-"""A table of texts in the forms that people use: aligned text, Markdown, LaTeX, CSV."""
+"""A table of texts in the forms that people use: aligned text, Markdown, LaTeX, CSV; scores as text."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 
 LATEX = {
@@ -68,6 +69,15 @@ def escaped(text: str) -> str:
     a\\_b \\& 5 \\% $\\pm$ 1
     """
     return "".join(LATEX.get(character, character) for character in text)
+
+
+def plus_minus(mean: float, sem: float) -> str:
+    """Shares of 1 in per cent, one decimal; without the error where one person has none.
+
+    >>> plus_minus(0.7846, 0.021), plus_minus(0.5, math.nan)
+    ('78.5 ± 2.1', '50.0')
+    """
+    return f"{100 * mean:.1f}" if math.isnan(sem) else f"{100 * mean:.1f} ± {100 * sem:.1f}"
 
 
 def comma_separated(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

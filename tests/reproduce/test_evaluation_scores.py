@@ -19,7 +19,7 @@ def text_of(html: str) -> str:
 
 def test_protocols_that_differ_are_told_method_by_method(runs):
     assert (
-        text_of(scores.data_section(runs, {"standing": 1.0, "walking & <running>": 1.0, "sitting": 1.0}, [])).count(
+        text_of(scores.data_section(runs, {"standing": 1.0, "walking & <running>": 1.0, "sitting": 1.0})).count(
             "paper &amp; &lt;all&gt;"
         )
         == 1
@@ -27,7 +27,7 @@ def test_protocols_that_differ_are_told_method_by_method(runs):
     for content in runs["svm"].values():
         content["protocol"] = "five seconds"
         content["train_with"] = [{"name": "harth", "version": "2.0", "sha256": "a"}]
-    told = text_of(scores.data_section(runs, {"standing": 1.0}, []))
+    told = text_of(scores.data_section(runs, {"standing": 1.0}))
     encoder = "encoder cccccccccccc pre-trained with 21.5 hours, 3000 steps, corpora a corpus"
     assert f"\nsvm: five seconds; seeds 0, 1; {encoder}; trained also on all of harth 2.0" in told
     assert "\nselfpab: paper &amp; &lt;all&gt;; seeds 0, 1" in told
@@ -36,7 +36,7 @@ def test_protocols_that_differ_are_told_method_by_method(runs):
 def test_a_method_without_encoder_names_none(runs):
     for content in runs["svm"].values():
         content["upstream"] = None
-    told = text_of(scores.data_section({"svm": runs["svm"]}, {"standing": 1.0}, []))
+    told = text_of(scores.data_section({"svm": runs["svm"]}, {"standing": 1.0}))
     assert "\nsvm: seeds 0, 1\n" in told + "\n" or "\nsvm: seeds 0, 1<" in told
 
 

@@ -8,9 +8,10 @@ import pytest
 from scipy import stats
 
 from selfpab.activities import HARTH
+from selfpab.evaluation.comparison import minutes_by_activity
 from selfpab.paper import TABLE_1
 from selfpab.reproduce.collected_results import ReproduceConfig, collect
-from selfpab.reproduce.figure2 import draw, minutes_of, write_figure
+from selfpab.reproduce.figure2 import draw, write_figure
 
 PEOPLE = [f"S{number:03d}" for number in range(6, 13)]
 RIGHT = dict(zip(TABLE_1, (0.72, 0.74, 0.51, 0.6, 0.61, 0.66, 0.81), strict=True))
@@ -54,7 +55,7 @@ def test_activities_are_ordered_by_their_minutes_which_stand_below_the_names(col
         samples = sum(np.array(own["confusion"]).sum(axis=1) for own in first["subjects"].values())
         order = np.argsort(-samples, kind="stable")
         names = [first["classes"][place]["name"] for place in order]
-        assert list(minutes_of(one).values()) == pytest.approx(samples[order] / 3000)
+        assert list(minutes_by_activity(one.runs).values()) == pytest.approx(samples[order] / 3000)
         shown = [label.get_text() for label in axes.get_yticklabels()]
         assert [text.rsplit("\n", 1)[0].replace("\n", " ") for text in shown] == names
         assert [float(text.rsplit("\n", 1)[1].removesuffix(" min")) for text in shown] == pytest.approx(
@@ -70,11 +71,11 @@ def test_marks_are_means_with_their_errors(collected, drawn, panel, method):
     (container,) = (c for c in axes.containers if c.get_label() == method)
     values, places = container.lines[0].get_data()
     whiskers = [segment[:, 0] for segment in container.lines[2][0].get_segments()]
-    for value, place, name, (low, high) in zip(values, places, minutes_of(one), whiskers, strict=True):
+    for value, place, name, (low, high) in zip(values, places, minutes_by_activity(one.runs), whiskers, strict=True):
         scores = 100 * by_hand(one, method, names.index(name))
         assert value == pytest.approx(scores.mean())
         assert (high - low) / 2 == pytest.approx(stats.sem(scores))
-        assert abs(place - list(minutes_of(one)).index(name)) < 0.5
+        assert abs(place - list(minutes_by_activity(one.runs)).index(name)) < 0.5
 
 
 def test_methods_lie_in_the_order_of_the_table_and_look_the_same_in_every_panel(drawn):
