@@ -20,7 +20,7 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
-from selfpab.config import load
+from selfpab.config import load, words
 from selfpab.data.datasets import open_dataset
 from selfpab.evaluation.metrics import confusion, f1, macro_f1
 from selfpab.methods import EvaluateConfig, method
@@ -32,11 +32,11 @@ from selfpab.writing import write_text
 FOLDS = 3
 
 
-def main(words: list[str]) -> None:
-    dataset, model, out, names, *settings = words
+def main(arguments: list[str]) -> None:
+    dataset, model, out, names, *settings = arguments
     given = dict(setting.split("=", 1) for setting in settings)
-    rates, steps = (given.pop(key).split(",") for key in ("rates", "steps"))
-    without = [name for name in given.pop("without", "").split(",") if name]
+    rates, steps = (words(given.pop(key)) for key in ("rates", "steps"))
+    without = words(given.pop("without", ""))
     keep_freed_memory()
     data = open_dataset(dataset)
     recordings = list(data.recordings())
@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
         "trained on only": without,
     }
     content["environment"] = environment()
-    for name, rate, count in product(names.split(","), rates, steps):
+    for name, rate, count in product(words(names), rates, steps):
         key = {"method": name, "rate": float(rate), "steps": int(count), **given}
         if any(all(entry.get(k) == v for k, v in key.items()) for entry in content["entries"]):
             continue

@@ -53,6 +53,15 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
     return changed(build(kind, values), given)
 
 
+def words(text: str) -> list[str]:
+    """What stands between the commas of a setting.
+
+    >>> words("S009, S006,"), words("")
+    (['S009', 'S006'], [])
+    """
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def _wants_text(kind: type, key: str, text: str) -> bool:
     """Where a text is wanted it is taken as typed: YAML would make 7 of a folder 007, and 630 of 10:30."""
     hint: Any = kind

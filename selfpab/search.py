@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selfpab.activities import Activities
-from selfpab.config import ConfigError, changed
+from selfpab.config import ConfigError, changed, words
 from selfpab.evaluation.loso import Classifier
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.methods import ENCODERS, METHODS, EvaluateConfig, Method, method, own_settings
@@ -103,7 +103,7 @@ def find_settings(
         "method": name,
         "data": dict(about or {}),
         "folds": folds,
-        "trained on only": _words(config.search_without),
+        "trained on only": words(config.search_without),
         "space": {key: list(choices) for key, choices in space.items()},
         "score": "mean over people of macro F1",
     }
@@ -156,7 +156,7 @@ def proposal(space: Space, trials: Sequence[Mapping[str, Any]], seed: int) -> di
 def people_by_fold(recordings: Sequence[Recording], without: str) -> list[list[str]]:
     """Three groups of people, by an order that is the same every time and has nothing to do with their names."""
     everybody = {recording.subject for recording in recordings}
-    left_out = _words(without)
+    left_out = words(without)
     if strange := sorted(set(left_out) - everybody):
         raise ConfigError(f"search_without names {', '.join(strange)}, there are {', '.join(sorted(everybody))}")
     people = sorted(everybody - set(left_out), key=lambda subject: seed_of("search fold", subject))
@@ -185,7 +185,7 @@ class Nested:
     def fit(self, recordings: Sequence[Recording]) -> None:
         """Search in three subject-wise folds of `recordings`, then train on all of them."""
         here = {recording.subject for recording in recordings}
-        without = ",".join(subject for subject in _words(self.config.search_without) if subject in here)
+        without = ",".join(subject for subject in words(self.config.search_without) if subject in here)
         asked = replace(self.config, search_without=without)  # one of them may be the test subject
         study = find_settings(self.name, recordings, self.activities, asked, self.scratch, make=self.make)
         config = changed(self.config, study["best"])
@@ -278,7 +278,3 @@ def _best(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _best_trial(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return max(trials, key=lambda trial: trial["macro_f1"])
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

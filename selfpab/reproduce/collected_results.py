@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from selfpab.config import words
 from selfpab.evaluation.comparison import RESULTS, Runs, any_results, gather
 from selfpab.evaluation.results import read_results
 from selfpab.paper import SUBJECTS, TABLE_1, why_not_beside
@@ -68,7 +69,7 @@ def collect(config: ReproduceConfig) -> list[Collected]:
 
 def find(config: ReproduceConfig, *, hours: bool = False) -> dict[str, list[Found]]:
     """Run folders by data set, without the people left out; `hours` takes those called <data set>-<hours>h too."""
-    left_out, everybody = people_of(config.without), set[str]()
+    left_out, everybody = words(config.without), set[str]()
     found: dict[str, list[Found]] = {}
     for folder in run_folders(config.results, hours=hours):
         runs = gather(folder)
@@ -104,7 +105,7 @@ def merge(found: Sequence[Found]) -> Collected:
 def run_folders(places: str, *, hours: bool = False) -> list[Path]:
     """The run folders that `places` (paths with commas between) mean, each once."""
     found: list[Path] = []
-    for place in (Path(part.strip()) for part in places.split(",") if part.strip()):
+    for place in map(Path, words(places)):
         if not place.is_dir():
             raise ValueError(f"results={places}: there is no folder {place}; wanted run folders of `selfpab evaluate`")
         below = {folder: _dataset(folder) for folder in sorted(place.iterdir()) if folder.is_dir()}
@@ -140,15 +141,6 @@ def in_order(methods: Iterable[str]) -> list[str]:
     """
     given = set(methods)
     return [*(method for method in TABLE_1 if method in given), *sorted(given - set(TABLE_1))]
-
-
-def people_of(text: str) -> tuple[str, ...]:
-    """Names between commas.
-
-    >>> people_of("S009, S006")
-    ('S009', 'S006')
-    """
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _dataset(folder: Path) -> str:
