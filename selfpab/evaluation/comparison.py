@@ -9,8 +9,6 @@ methods do (ours). Everything is recomputed from the confusion matrices. Legend:
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +21,7 @@ from selfpab.evaluation.metrics import Mean, f1, macro_f1, mean_and_error
 from selfpab.evaluation.results import read_results
 from selfpab.paper import TABLE_1
 from selfpab.seeding import seed_of
-from selfpab.writing import write_text
+from selfpab.writing import write_csv
 
 RESULTS = "results.json"
 CONFIDENCE = 0.95
@@ -220,27 +218,15 @@ def write_tables(runs: Runs, folder: Path) -> tuple[Path, Path]:
 
     What has no value is an empty cell.
     """
-    rows = [row(method, seeds)._asdict() for method, seeds in runs.items()]
-    for line in rows:
-        line["seeds"] = " ".join(map(str, line["seeds"]))
-    table = _write_csv(folder / "table.csv", Row._fields, rows)
-    pairs = [pair._asdict() for pair in differences(runs)]
-    return table, _write_csv(folder / "differences.csv", Difference._fields, pairs)
+    rows = [row(method, seeds) for method, seeds in runs.items()]
+    lines = [(method, " ".join(map(str, seeds)), *scores) for method, seeds, *scores in rows]
+    table = write_csv(folder / "table.csv", Row._fields, lines)
+    return table, write_csv(folder / "differences.csv", Difference._fields, differences(runs))
 
 
 def p_text(p: float) -> str:
     """Three decimals; never 0."""
     return "< 0.001" if p < 0.001 else _or_dash(p, ".3f")
-
-
-def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Path:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    for line in rows:
-        writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in line.items()})
-    write_text(path, text.getvalue())
-    return path
 
 
 def _or_dash(value: float, form: str = ".1f") -> str:

@@ -14,8 +14,7 @@ from selfpab.evaluation.comparison import minutes_by_activity, per_class
 from selfpab.reproduce.collected_results import Collected, in_order
 from selfpab.reproduce.method_marks import INK, looks, save
 from selfpab.reproduce.provenance_lines import data_line, method_lines
-from selfpab.reproduce.table_forms import comma_separated
-from selfpab.writing import write_text
+from selfpab.writing import write_csv, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,10 +41,8 @@ def write_figure(collected: Sequence[Collected], out: Path) -> list[Path]:
         for name, minutes in minutes_by_activity(one.runs).items()
     ]
     files = save(draw(collected), out, "figure2")
-    table, caption = out / "figure2.csv", out / "figure2.txt"
-    write_text(
-        table, comma_separated(("dataset", "activity", "minutes", "method", "mean", "sem", "people_with_one"), rows)
-    )
+    head = ("dataset", "activity", "minutes", "method", "mean", "sem", "people_with_one")
+    table, caption = write_csv(out / "figure2.csv", head, rows), out / "figure2.txt"
     sources = [line for one in collected for line in (data_line(one), *method_lines(one))]
     write_text(caption, "\n".join([CAPTION, "", *sources]) + "\n")
     return [*files, table, caption]

@@ -16,8 +16,7 @@ from selfpab.paper import FIGURE_3
 from selfpab.reproduce.collected_results import Collected, Found, beside_the_paper, in_order, merge
 from selfpab.reproduce.method_marks import INK, looks, save
 from selfpab.reproduce.provenance_lines import data_line, made, method_lines, settings_of
-from selfpab.reproduce.table_forms import comma_separated
-from selfpab.writing import write_text
+from selfpab.writing import write_csv, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,9 +71,9 @@ def write_figure(found: Mapping[str, Sequence[Found]], out: Path) -> list[Path]:
             "results/DATASET-10h upstream=PRETRAINED/model; then results= names the folders, or the one they lie in"
         )
     files = save(draw(curves), out, "figure3")
-    table, caption = out / "figure3.csv", out / "figure3.txt"
     head = ("dataset", "whose", "method", "hours", "mean", "sem", "seeds", "people", "encoder_steps", "encoders")
-    write_text(table, comma_separated(head, [line for curve in curves.values() for line in csv_rows(curve)]))
+    table = write_csv(out / "figure3.csv", head, [line for curve in curves.values() for line in csv_rows(curve)])
+    caption = out / "figure3.txt"
     lines = [CAPTION, *(f"{line}." for line in short)]
     lines += [f"{line}." for curve in curves.values() for line in remarks(curve)]
     sources = [line for curve in curves.values() for line in provenance(curve)]

@@ -10,8 +10,8 @@ from selfpab.evaluation.comparison import Difference, Row, difference, p_text, r
 from selfpab.paper import SUBJECTS, TABLE_1
 from selfpab.reproduce.collected_results import Collected, beside_the_paper, in_order
 from selfpab.reproduce.provenance_lines import commit_of, data_line, encoder_of, method_lines, settings_of
-from selfpab.reproduce.table_forms import comma_separated, latex, markdown, plus_minus, text
-from selfpab.writing import write_text
+from selfpab.reproduce.table_forms import latex, markdown, plus_minus, text
+from selfpab.writing import write_csv, write_text
 
 OURS = "selfpab"  # whose differences from the others are listed
 NOT_RUN = "not run"
@@ -49,14 +49,12 @@ def write_table(collected: Sequence[Collected], out: Path) -> list[Path]:
     }
     for name, lines in files.items():
         write_text(out / name, "\n".join(lines) + "\n")
-    write_text(out / "table1.csv", comma_separated(CSV, csv_rows(collected)))
-    write_text(
-        out / "table1-differences.csv",
-        comma_separated(
-            ("dataset", *Difference._fields), [(name, *pair) for name, own in pairs.items() for pair in own]
-        ),
-    )
-    return [out / name for name in (*files, "table1.csv", "table1-differences.csv")]
+    apart_rows = [(name, *pair) for name, own in pairs.items() for pair in own]
+    return [
+        *(out / name for name in files),
+        write_csv(out / "table1.csv", CSV, csv_rows(collected)),
+        write_csv(out / "table1-differences.csv", ("dataset", *Difference._fields), apart_rows),
+    ]
 
 
 DIFFERENCES = (

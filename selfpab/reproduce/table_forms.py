@@ -1,9 +1,7 @@
-"""A table of texts in the forms that people use: aligned text, Markdown, LaTeX, CSV; scores as text."""
+"""A table of texts in the forms that people use: aligned text, Markdown, LaTeX; scores as text."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 
@@ -78,12 +76,3 @@ def plus_minus(mean: float, sem: float) -> str:
     ('78.5 ± 2.1', '50.0')
     """
     return f"{100 * mean:.1f}" if math.isnan(sem) else f"{100 * mean:.1f} ± {100 * sem:.1f}"
-
-
-def comma_separated(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """The content of a csv file; None and NaN are empty cells."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([["" if cell is None or cell != cell else cell for cell in row] for row in rows])
-    return file.getvalue()

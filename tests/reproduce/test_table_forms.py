@@ -1,12 +1,8 @@
-"""Tables as text, Markdown, LaTeX and CSV."""
-
-import csv
-import io
-import math
+"""Tables as text, Markdown and LaTeX."""
 
 import pytest
 
-from selfpab.reproduce.table_forms import comma_separated, escaped, latex, markdown, text
+from selfpab.reproduce.table_forms import escaped, latex, markdown, text
 
 HEAD = ("method", "F1 (%)")
 ROWS = [("a_b & c", "1.0 ± 0.1"), ("d|e", "")]
@@ -37,8 +33,3 @@ def test_what_latex_would_read_is_escaped():
     assert lines[lines.index(r"\midrule", lines.index(r"\midrule") + 1) + 1] == r"d|e &  \\"
     assert r"\begin{tabular}{lr}" in lines
     assert latex(HEAD, ROWS, caption="", label="x", rule_above=2).count(r"\midrule") == 1
-
-
-def test_csv_leaves_empty_what_has_no_value():
-    content = comma_separated(HEAD, [("a,b", math.nan), (None, 0.0), ("", 0)])
-    assert list(csv.reader(io.StringIO(content))) == [list(HEAD), ["a,b", ""], ["", "0.0"], ["", "0"]]
