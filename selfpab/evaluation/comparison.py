@@ -101,6 +101,16 @@ def any_results(runs: Runs) -> Mapping[str, Any]:
     return next(iter(next(iter(runs.values())).values()))
 
 
+def data_facts(content: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a results.json says of its data: data set, version, sha256, classes, subjects, and what each of them did.
+
+    Where two differ in one of these, their numbers must not stand side by side.
+    """
+    data, subjects = content["data"], sorted(content["subjects"])
+    truth = {subject: _matrix(content, subject).sum(axis=1).tolist() for subject in subjects}
+    return content["dataset"], data.get("version"), data.get("sha256"), content["classes"], subjects, truth
+
+
 def subject_scores(seeds: Seeds) -> dict[str, float]:
     """Macro F1 of every subject, averaged over the seeds."""
     return {subject: mean_and_error(scores).mean for subject, scores in scores_by_seed(seeds).items()}
@@ -247,7 +257,7 @@ def _check_comparable(contents: Mapping[Path, Mapping[str, Any]]) -> None:
     protocols: dict[str, tuple[Path, Any]] = {}
     reference, expected = next(iter(contents.items()))
     for path, content in contents.items():
-        for what, there, here in zip(_FACTS, _facts(expected), _facts(content), strict=True):
+        for what, there, here in zip(_FACTS, data_facts(expected), data_facts(content), strict=True):
             if there != here:
                 raise ValueError(
                     f"{reference} and {path} differ in {what}: {_short(there)} there, {_short(here)} here; evaluate both "
@@ -268,12 +278,6 @@ def _check_comparable(contents: Mapping[Path, Mapping[str, Any]]) -> None:
 
 
 _FACTS = ("data set", "version", "sha256", "classes", "subjects", "the truth of the subjects")
-
-
-def _facts(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    data, subjects = content["data"], sorted(content["subjects"])
-    truth = {subject: _matrix(content, subject).sum(axis=1).tolist() for subject in subjects}
-    return content["dataset"], data.get("version"), data.get("sha256"), content["classes"], subjects, truth
 
 
 def _how(content: Mapping[str, Any]) -> tuple[Any, ...]:

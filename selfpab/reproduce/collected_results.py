@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from selfpab.config import words
-from selfpab.evaluation.comparison import RESULTS, Runs, any_results, gather
+from selfpab.evaluation.comparison import RESULTS, Runs, any_results, data_facts, gather
 from selfpab.evaluation.results import read_results
 from selfpab.paper import SUBJECTS, TABLE_1, why_not_beside
 
@@ -172,7 +170,7 @@ def _without(found: Found, left_out: Sequence[str]) -> Found:
 def _check_same_data(one: Found, other: Found) -> None:
     """Versions are never mixed: people, classes and what they did must be the same too."""
     (first, here), (second, there) = ((found.folder, any_results(found.runs)) for found in (one, other))
-    for what, a, b in zip(_FACTS, _facts(here), _facts(there), strict=True):
+    for what, a, b in zip(_FACTS, data_facts(here), data_facts(there), strict=True):
         if a != b:
             raise ValueError(
                 f"{first} and {second} are both of {here['dataset']} and differ in {what}: {str(a)[:80]} and "
@@ -180,13 +178,7 @@ def _check_same_data(one: Found, other: Found) -> None:
             )
 
 
-_FACTS = ("version", "sha256", "classes", "people", "what the people did")
-
-
-def _facts(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    truth = {who: np.sum(own["confusion"], axis=1).tolist() for who, own in sorted(content["subjects"].items())}
-    data = content["data"]
-    return data.get("version"), data.get("sha256"), content["classes"], sorted(truth), truth
+_FACTS = ("data set", "version", "sha256", "classes", "people", "what the people did")
 
 
 def _same(one: Mapping[int, Any], other: Mapping[int, Any]) -> bool:
