@@ -88,6 +88,23 @@ class Activities:
         names = tuple(NAMES.get(code, f"code {code}") for code in more)
         return Activities(self.name, (*self.codes, *more), (*self.names, *names))
 
+    def places_of(self, finer: Activities) -> np.ndarray:
+        """Class index of every class of `finer`, int64: into which of these it is merged.
+
+        >>> HARTH.places_of(HARTH.unmerged()).tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 8, 9]
+        """
+        return self.indices(np.array(finer.codes, np.int16))
+
+    def merged(self, values: np.ndarray, finer: Activities) -> np.ndarray:
+        """Probabilities of the classes of `finer`, (N, its classes), added up to those of these: float64 (N, K)."""
+        if finer is self:
+            return values
+        merged = np.zeros((len(values), len(self)))
+        for place, index in enumerate(self.places_of(finer)):
+            merged[:, index] += values[:, place]
+        return merged
+
     def indices(self, labels: np.ndarray, *, unknown: str = "error") -> np.ndarray:
         """Class index of every label, int64, -1 where unlabelled.
 

@@ -69,3 +69,14 @@ def test_unmerged_has_an_own_class_for_every_code():
     np.testing.assert_array_equal(back[twelve.indices(codes[:4])], HARTH.indices(codes[:4]))
     assert HAR70PLUS.unmerged() == HAR70PLUS
     assert Activities("own", (1, 2), ("a", "b"), {77: 2}).unmerged().names == ("a", "b", "code 77")
+
+
+def test_merged_adds_up_what_is_one_class():
+    finer = HARTH.unmerged()
+    values = np.random.default_rng(0).dirichlet(np.ones(len(finer)), 5)
+    merged = HARTH.merged(values, finer)
+    np.testing.assert_allclose(merged.sum(axis=1), 1)
+    np.testing.assert_array_equal(merged[:, :8], values[:, :8])
+    np.testing.assert_array_equal(merged[:, 8:], values[:, 8:10] + values[:, 10:])
+    own = values[:, :10]
+    assert HARTH.merged(own, HARTH) is own  # nothing to merge

@@ -115,20 +115,11 @@ class FeatureClassifier:
 
     def predict(self, recording: Recording) -> np.ndarray:
         """One class index per sample, int64 (N,); where classes are merged late, the merged index of the best output."""
-        return self._merged_index()[self._answers(recording)[0]]
+        return self.activities.places_of(self.outputs)[self._answers(recording)[0]]
 
     def probabilities(self, recording: Recording) -> np.ndarray:
         """float64 (N, K), rows adding up to 1."""
-        values = self._answers(recording)[1]
-        if self.outputs is self.activities:
-            return values
-        merged = np.zeros((len(values), len(self.activities)))
-        for place, index in enumerate(self._merged_index()):
-            merged[:, index] += values[:, place]
-        return merged
-
-    def _merged_index(self) -> np.ndarray:
-        return self.activities.indices(np.array(self.outputs.codes, np.int16))
+        return self.activities.merged(self._answers(recording)[1], self.outputs)
 
     def _training(self, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
         """(features, labels) of the labelled windows of a recording."""

@@ -98,20 +98,11 @@ class FinetunedClassifier:
 
     def predict(self, recording: Recording) -> np.ndarray:
         """One class index per sample, int64 (N,); where classes are merged late, the merged index of the best output."""
-        return self._merged_index()[self._probabilities(recording).argmax(axis=1)]
+        return self.activities.places_of(self.outputs)[self._probabilities(recording).argmax(axis=1)]
 
     def probabilities(self, recording: Recording) -> np.ndarray:
         """float64 (N, K), rows adding up to 1."""
-        values = self._probabilities(recording)
-        if self.outputs is self.activities:
-            return values
-        merged = np.zeros((len(values), len(self.activities)))
-        for place, index in enumerate(self._merged_index()):
-            merged[:, index] += values[:, place]
-        return merged
-
-    def _merged_index(self) -> np.ndarray:
-        return self.activities.indices(np.array(self.outputs.codes, np.int16))
+        return self.activities.merged(self._probabilities(recording), self.outputs)
 
     def _probabilities(self, recording: Recording) -> np.ndarray:
         """Of the network's own outputs."""
