@@ -22,26 +22,23 @@ from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import load, words
 from selfpab.data.datasets import open_dataset
-from selfpab.evaluation.metrics import confusion, f1, macro_f1
+from selfpab.evaluation.metrics import f1, macro_f1
 from selfpab.methods import EvaluateConfig, method
 from selfpab.provenance import environment
 from selfpab.recording import Recording
-from selfpab.seeding import seed_of
+from selfpab.search import held_out, people_by_fold
 from selfpab.writing import write_text
-
-FOLDS = 3
 
 
 def main(arguments: list[str]) -> None:
     dataset, model, out, names, *settings = arguments
     given = dict(setting.split("=", 1) for setting in settings)
     rates, steps = (words(given.pop(key)) for key in ("rates", "steps"))
-    without = words(given.pop("without", ""))
+    without = given.pop("without", "")
     keep_freed_memory()
     data = open_dataset(dataset)
     recordings = list(data.recordings())
-    people = sorted({r.subject for r in recordings} - set(without), key=lambda name: seed_of("search fold", name))
-    folds = [people[i::FOLDS] for i in range(FOLDS)]
+    folds = people_by_fold(recordings, without)
     path = Path(out) / "results.json"
     content = json.loads(path.read_text()) if path.is_file() else {"data": {}, "entries": []}
     content["data"] = {
@@ -49,7 +46,7 @@ def main(arguments: list[str]) -> None:
         "version": data.version,
         "sha256": data.sha256,
         "folds": folds,
-        "trained on only": without,
+        "trained on only": words(without),
     }
     content["environment"] = environment()
     for name, rate, count in product(words(names), rates, steps):
@@ -77,19 +74,13 @@ def score(
     pool: Path,
 ) -> dict[str, object]:
     """Every person's macro F1, from the classifier that saw nobody of the fold."""
-    people: dict[str, float] = {}
-    total = np.zeros((len(activities), len(activities)), np.int64)
+    counts: dict[str, np.ndarray] = {}
     validation = []
-    build = method(name, activities, config, 0, pool)
-    for fold in folds:
-        classifier = build()
-        classifier.fit([r for r in recordings if r.subject not in fold])
+    for classifier, matrices in held_out(method(name, activities, config, 0, pool), recordings, folds, activities):
+        counts |= matrices
         validation.append(classifier.facts.get("validation"))
-        for recording in (r for r in recordings if r.subject in fold):
-            assert recording.labels is not None
-            matrix = confusion(activities.indices(recording.labels), classifier.predict(recording), len(activities))
-            people[recording.subject] = round(macro_f1(matrix), 4)
-            total += matrix
+    people = {subject: round(macro_f1(matrix), 4) for subject, matrix in counts.items()}
+    total = np.sum(list(counts.values()), axis=0)
     return {
         "macro_f1": round(float(np.mean(list(people.values()))), 4),
         "pooled_macro_f1": round(macro_f1(total), 4),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,6 +165,26 @@ def people_by_fold(recordings: Sequence[Recording], without: str) -> list[list[s
     return [people[i::FOLDS] for i in range(FOLDS)]
 
 
+def held_out(
+    build: Callable[[], Classifier],
+    recordings: Sequence[Recording],
+    folds: Sequence[Sequence[str]],
+    activities: Activities,
+) -> Iterator[tuple[Classifier, dict[str, np.ndarray]]]:
+    """Fold by fold a classifier that saw nobody of it, and of everybody in it the confusion matrix, int64 (K, K)."""
+    for fold in folds:
+        classifier = build()
+        classifier.fit([recording for recording in recordings if recording.subject not in fold])
+        counts: dict[str, np.ndarray] = {}
+        for recording in recordings:
+            if recording.subject in fold:
+                assert recording.labels is not None
+                predicted = np.asarray(classifier.predict(replace(recording, labels=None)))
+                matrix = confusion(activities.indices(recording.labels), predicted, len(activities))
+                counts[recording.subject] = counts.get(recording.subject, 0) + matrix
+        yield classifier, counts
+
+
 class Nested:
     """A classifier that searches on its training people, then trains with what it found (`search=nested`)."""
 
@@ -249,15 +269,8 @@ def _scores(
     """Every person's macro F1, from the classifier that saw nobody of the fold."""
     build = make(name, activities, changed(config, settings), 0, scratch)
     counts: dict[str, np.ndarray] = {}
-    for fold in folds:
-        classifier = build()
-        classifier.fit([recording for recording in recordings if recording.subject not in fold])
-        for recording in recordings:
-            if recording.subject in fold:
-                assert recording.labels is not None
-                predicted = np.asarray(classifier.predict(replace(recording, labels=None)))
-                matrix = confusion(activities.indices(recording.labels), predicted, len(activities))
-                counts[recording.subject] = counts.get(recording.subject, 0) + matrix
+    for _, matrices in held_out(build, recordings, folds, activities):
+        counts |= matrices
     return {subject: macro_f1(matrix) for subject, matrix in sorted(counts.items())}
 
 
