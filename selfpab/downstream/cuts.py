@@ -94,6 +94,16 @@ def weights(runs: Sequence[Run], *, length: int) -> np.ndarray:
     return np.where(frames > 0, np.maximum(frames, length), 0)
 
 
+def located(ends: np.ndarray, number: int) -> tuple[int, int]:
+    """Of things that lie one after the other, `ends` their running total: which one holds `number`, and where in it.
+
+    >>> located(np.array([3, 3, 5]), 2), located(np.array([3, 3, 5]), 3)
+    ((0, 2), (2, 0))
+    """
+    which = int(np.searchsorted(ends, number, side="right"))
+    return which, number - (int(ends[which - 1]) if which else 0)
+
+
 def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: int) -> Cuts:
     """One window per (frame, counted over the `weights` of `runs`, and chance in [0, 1)).
 
@@ -102,9 +112,8 @@ def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: i
     ends = np.cumsum(weights(runs, length=length))
     rows = []
     for frame, chance in places:
-        which = int(np.searchsorted(ends, frame, side="right"))
+        which, inside = located(ends, frame)
         starts, stops = runs[which]
-        inside = frame - (int(ends[which - 1]) if which else 0)
         first = min(max(0, inside - int(chance * length)), max(0, len(starts) - length))
         rows.append((starts[first : first + length], stops[first : first + length]))
     return _padded(rows, length)

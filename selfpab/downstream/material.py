@@ -22,6 +22,7 @@ from selfpab.downstream.cuts import (
     drawn,
     frame_pieces,
     frames_by_run,
+    located,
     on_a_grid,
     scattered,
     scattered_weights,
@@ -116,8 +117,7 @@ class Material:
         for frame, where in zip(
             chance.integers(int(self._ends[-1]), size=config.batch), chance.random(config.batch), strict=True
         ):
-            which = int(np.searchsorted(self._ends, frame, side="right"))
-            inside = int(frame) - (int(self._ends[which - 1]) if which else 0)
+            which, inside = located(self._ends, int(frame))
             runs = self.people[which].training
             chosen.append((which, drawn(runs, [(inside, float(where))], length=self.shape.window_frames)))
         return chosen

@@ -28,6 +28,7 @@ from selfpab.baselines.windows import (
     window_pieces,
     window_samples,
 )
+from selfpab.downstream.cuts import located
 from selfpab.downstream.finetuning import frame_cross_entropy
 from selfpab.downstream.release import without_gaps
 from selfpab.evaluation.metrics import confusion, macro_f1
@@ -202,9 +203,8 @@ class SignalMaterial:
         for sample, back in zip(
             chance.integers(int(self._ends[-1]), size=size), chance.integers(length, size=size), strict=True
         ):
-            which = int(np.searchsorted(self._ends, sample, side="right"))
+            which, inside = located(self._ends, int(sample))
             place, first, stop = self.stretches[which]
-            inside = int(sample) - (int(self._ends[which - 1]) if which else 0)
             start = first + min(max(0, inside - int(back)), stop - first - length)
             where: dict[str, Any] = {"length": length, "framing": self.config.framing}
             samples.append(window_samples(self.recordings[place], np.array([start]), **where))
