@@ -27,7 +27,7 @@ from selfpab.data.datasets import Dataset, open_dataset
 from selfpab.evaluation.folds import Fold, finished_folds
 from selfpab.evaluation.loso import checked_subjects, checksum, fold_settings
 from selfpab.evaluation.results import assemble, read_results, write_results
-from selfpab.fold_jobs import NESTED, Call, Job, Part, forget, make_fold, opened, part_of
+from selfpab.fold_jobs import NESTED, Call, Job, Part, facts_of, forget, make_fold, opened, part_of
 from selfpab.methods import EvaluateConfig, check, chosen_device, method, short_name
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
@@ -75,15 +75,17 @@ def evaluate(
         for name in names:
             check(name, config)
     data = open_dataset(dataset)
+    others = open_dataset(config.train_with) if config.train_with else None
     given, config = config, _for_workers(config)
     call = Call(
         key=uuid4().hex,
         dataset=str(data.folder.resolve()),
         sha256=data.sha256,
         pool=str((run / "pool").resolve()),
-        train_with=str(open_dataset(config.train_with).folder.resolve()) if config.train_with else None,
+        train_with=str(others.folder.resolve()) if others else None,
         configs=dict.fromkeys(names, config),
         make=make,
+        about_others=facts_of(others) if others else {},
     )
     try:
         subjects, known = _checked(call)
@@ -203,8 +205,7 @@ def _searched(name: str, data: Dataset, run: Path, config: EvaluateConfig, call:
             f"search={config.search} would choose settings on the test people; name another data set, or say search=nested"
         )
     file = run / short_name(name) / f"search-{other.name}.json"
-    about = {"name": other.name, "version": other.version, "sha256": other.sha256}
-    people = list(other.recordings())
+    about, people = facts_of(other), list(other.recordings())
     label = f"search for {short_name(name)} on {other.name}"
     with tempfile.TemporaryDirectory() as scratch, Progress(label, config.search_trials) as progress:
 

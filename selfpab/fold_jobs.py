@@ -13,7 +13,7 @@ from typing import Any
 from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.datasets import known, open_dataset
+from selfpab.data.datasets import Dataset, known, open_dataset
 from selfpab.evaluation.folds import save_fold
 from selfpab.evaluation.loso import one_fold
 from selfpab.methods import EvaluateConfig, short_name
@@ -34,6 +34,7 @@ class Call:
     train_with: str | None
     configs: Mapping[str, EvaluateConfig] = field(compare=False)  # of every method: `search=` gives each its own
     make: Callable[..., Any] = field(compare=False)
+    about_others: Mapping[str, str] = field(default_factory=dict, compare=False)  # what results say of `train_with`
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,16 @@ def part_of(call: Call, name: str, seed: int, run: Path, about_data: Mapping[str
     if "precision" in settings:
         details["precision"] = settings["precision"]
     if call.train_with:
-        others = open_dataset(call.train_with)
-        details["train_with"] = [{"name": others.name, "version": others.version, "sha256": others.sha256}]
+        details["train_with"] = [dict(call.about_others)]
     if study or settings.get("search"):
         details["search"] = study or NESTED
     details["config"] = settings.get("finetune", settings.get("config", chosen.settings))
     return Part(name, seed, (run / short_name(name) / f"seed-{seed}").resolve(), settings, details)
+
+
+def facts_of(data: Dataset) -> dict[str, str]:
+    """What results.json says of a data set that is not the one evaluated."""
+    return {"name": data.name, "version": data.version, "sha256": data.sha256}
 
 
 @lru_cache(maxsize=1)

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfpab import simulate
+from selfpab import cross_validation, fold_jobs, simulate
 from selfpab.activities import HAR70PLUS
 from selfpab.config import ConfigError
 from selfpab.cross_validation import evaluate
+from selfpab.data.datasets import open_dataset
 from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.evaluation.results import read_results
 from selfpab.methods import EvaluateConfig, Method
@@ -59,9 +60,28 @@ def test_people_of_another_data_set_are_trained_on_in_every_fold(places):
     results = read_results(places / "run" / "spy" / "seed-0" / "results.json")
     assert set(results["subjects"]) == {"P001", "P002"}
     (told,) = results["train_with"]
-    assert told["name"] == "simulated"
+    assert told == {key: getattr(open_dataset(places / "more"), key) for key in ("name", "version", "sha256")}
     with pytest.raises(ValueError, match=r"was made with other settings.*train_with"):
         evaluate(["spy"], str(places / "few"), places / "run", EvaluateConfig(precision="fp32"), make=make)
     same = EvaluateConfig(train_with=str(places / "few"), precision="fp32")
     with pytest.raises(ConfigError, match="is the data set that is evaluated; name another"):
         evaluate(["spy"], str(places / "few"), places / "run2", same, make=make)
+
+
+def test_another_data_set_is_not_opened_again_for_every_method_and_seed(places, monkeypatch):
+    """To open one is to read all its files, for their checksum."""
+    opened = []
+
+    def noted(folder):
+        opened.append(str(folder))
+        return open_dataset(folder)
+
+    for module in (cross_validation, fold_jobs):
+        monkeypatch.setattr(module, "open_dataset", noted)
+
+    def make(name, activities, config, seed, scratch):
+        return Method(lambda: Spy(activities, []), None, "spy", {"method": name})
+
+    config = EvaluateConfig(train_with=str(places / "more"), precision="fp32", seeds="0,1,2")
+    evaluate(["spy", "other"], str(places / "few"), places / "run", config, make=make)
+    assert opened.count(str(places / "more")) == 2  # for what results say of it, and for its recordings
