@@ -15,6 +15,7 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.evaluation.comparison import Runs, difference, per_class, scores_by_seed, subject_scores
+from selfpab.reproduce.method_marks import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\", "++++", "oooo", "||||", "**")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 SHADES = ("#12304F", "#FFFFFF", "#7FA3C7")  # of the marks, in turn: dark, empty, middle
-INK = "#222222"
 BARELY = 0.02  # a shorter bar cannot be seen, and is written out
 WIDTH = 8.0  # inches; the page scales it
 

@@ -17,7 +17,8 @@ from selfpab.activities import Activities
 from selfpab.evaluation.clock import clock_seconds
 from selfpab.evaluation.folds import seconds_file
 from selfpab.recording import Recording
-from selfpab.reproduce.evaluation_figures import INK, WIDTH
+from selfpab.reproduce.evaluation_figures import WIDTH
+from selfpab.reproduce.method_marks import INK
 
 if TYPE_CHECKING:
     import polars as pl
