@@ -7,10 +7,11 @@ after that every step draws fresh cuts and the gradients reach the encoder.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -121,8 +122,13 @@ def train(
         optimizer.step()
         losses.append(loss.detach())
     network.eval()
+    return finite(losses)
+
+
+def finite(losses: Sequence[Tensor]) -> list[float]:
+    """The loss of every step as a number; FloatingPointError where training ended without one."""
     values = [float(loss) for loss in losses]
-    if not np.isfinite(values[-1]):
+    if not math.isfinite(values[-1]):
         raise FloatingPointError(f"the loss became {values[-1]}; lower rate=")
     return values
 

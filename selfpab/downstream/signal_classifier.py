@@ -29,7 +29,7 @@ from selfpab.baselines.windows import (
     window_samples,
 )
 from selfpab.downstream.cuts import located
-from selfpab.downstream.finetuning import frame_cross_entropy
+from selfpab.downstream.finetuning import finite, frame_cross_entropy
 from selfpab.downstream.release import without_gaps
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.normalisation import Normalisation
@@ -138,10 +138,7 @@ class SignalClassifier:
             optimizer.step()
             losses.append(loss.detach())
         network.eval()
-        values = [float(loss) for loss in losses]
-        if not np.isfinite(values[-1]):
-            raise FloatingPointError(f"the loss became {values[-1]}; lower rate=")
-        return values
+        return finite(losses)
 
     def _validation(self, material: SignalMaterial) -> dict[str, Any]:
         """Loss and F1 over the windows of the validation part, which select nothing."""
