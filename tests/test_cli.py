@@ -170,7 +170,7 @@ def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
         (["pretrain", "c", "r", "x"], "wanted CORPUS RUN and then key=value settings, got c r x"),
         (["ingest", "c", "windows=3"], "wanted SOURCE... CORPUS and then"),
         (["evaluate", "selfpab", "d"], "wanted METHOD[,METHOD] DATASET RUN and then"),
-        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are "),
+        (["evaluate", "svn", "d", "r"], "no method 'svn'; there are svm, xgb, deepconvlstm-ts, selfpab, "),
         (["evaluate", "selfpab", "d", "r"], "selfpab needs upstream=MODEL"),
         (["predict", "s", "o"], "wanted model=MODEL, a folder"),
         (["embed", "s", "o", "model=m", "form=csv"], "form must be parquet or npy, got 'csv'"),

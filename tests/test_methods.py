@@ -63,7 +63,8 @@ def fitted(chosen, people):
 
 
 def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
-    with pytest.raises(ConfigError, match=r"no method 'svn'; there are .*selfpab, selfpab-unfrozen, spectr-te, "):
+    names = "svm, xgb, deepconvlstm-ts, selfpab, selfpab-unfrozen, spectr-te, spectr-mlp, random-encoder, deepconvlstm-spectr"
+    with pytest.raises(ConfigError, match=f"^no method 'svn'; there are {names}, and your own as file:Class$"):
         check("svn", place.config)
     alone = replace(place.config, upstream=None)
     for name in ("selfpab", "random-encoder"):
