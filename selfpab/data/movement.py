@@ -15,8 +15,7 @@ import numpy as np
 
 from selfpab.activities import NAMES
 from selfpab.data.behaviour import Bout
-from selfpab.data.motion_tables import HARMONICS_G, KNOTS_HZ, NOISE_G
-from selfpab.seeding import seed_of
+from selfpab.data.motion_tables import HARMONICS_G, KNOTS_HZ, NOISE_G, PHASES_RAD
 
 POINTS = 256  # per stride, of the waveform that is looked up
 VARIANTS = 3  # waveforms whose shares wander from stride to stride
@@ -178,11 +177,8 @@ def _waveforms(code: int, gain: np.ndarray, rng: np.random.Generator) -> np.ndar
     amplitude = amplitude * np.exp(0.36 * rng.standard_normal((count, 6)) + 0.12 * rng.standard_normal((count, 1)))
     order = np.arange(1, count + 1)[:, None]
     # Everybody moves in the same manner, so phases belong to the activity; the higher harmonics meet at one moment
-    # of the step, which makes them an impact and not a hum.
-    manner = np.random.default_rng(seed_of("manner of moving", code))
-    moment = manner.uniform(0, 2 * np.pi, (1, 6))
-    phase = np.where(order < 4, manner.uniform(0, 2 * np.pi, (count, 6)), order * moment)
-    phase = phase + 0.45 * rng.standard_normal((count, 6))
+    # of the step, which makes them an impact and not a hum, and reaches both sensors.
+    phase = np.array(PHASES_RAD[code]).T + 0.45 * rng.standard_normal((count, 6))
     stride = np.arange(POINTS) / POINTS * 2 * np.pi
     complex_amplitude = amplitude * np.exp(1j * phase)
     # The swinging thigh turns gravity; the tables hold the whole, so its share is taken out.
