@@ -18,6 +18,8 @@ import numpy as np
 CHANNELS = ("back_x", "back_y", "back_z", "thigh_x", "thigh_y", "thigh_z")
 UNLABELLED = -1
 SEGMENT_STEP_S = 0.1  # a longer step between two samples ends a segment (DESIGN 2)
+NON_WEAR = "non-wear"  # kind of a mark: neither sensor was worn
+NON_WEAR_OF = {"back": "non-wear back", "thigh": "non-wear thigh"}  # this one was not
 JOIN_GAP_S = 30.0  # neighbouring segments at most so far apart form one run (ours, DESIGN 5a)
 
 

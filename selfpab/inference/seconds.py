@@ -13,10 +13,9 @@ from selfpab.activities import Activities
 from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
 from selfpab.features.enmo import enmo_mg
 from selfpab.inference.frames import FrameProbabilities
-from selfpab.recording import Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
 
-NON_WEAR = "non-wear"  # kinds of marks that mean more than a flag
-SENSOR_MISSING = "sensor dropout"
+SENSOR_MISSING = "sensor dropout"  # a kind of mark that means more than a flag, as those of non-wear do
 SENSORS = ("back", "thigh")
 UNCERTAIN_BELOW = 0.6  # ours
 BLOCK_SAMPLES = 500_000  # at once: under three hours at 50 Hz
@@ -41,7 +40,8 @@ def second_table(
         little, where the sensors were not worn.
     probability, p_<class> ... : mean over the second's samples; a sample's is the mean of the frames that cover it.
     uncertain : probability below `uncertain_below` (ours).
-    wear : no mark "non-wear" touches the second; null in gaps. A recording in which nobody looked for non-wear is worn.
+    wear : both sensors were worn: no mark "non-wear", "non-wear back" or "non-wear thigh" touches the second; null in
+        gaps. A recording in which nobody looked for non-wear is worn.
     gap : the second has no sample.
     enmo_back_mg, enmo_thigh_mg : mean ENMO of the second's samples; null in gaps and, as a mark does not say which sensor
         it means, both null where a sensor is missing.
@@ -56,7 +56,8 @@ def second_table(
     columns = {"time": second_times(recording.start, first, count)}
     columns |= answer_columns(mean, missing, activities)
     columns["uncertain"] = nullable(mean.max(axis=1, initial=0.0) < uncertain_below, missing, pl.Boolean)
-    columns["wear"] = nullable(~marked.get(NON_WEAR, nowhere), gap, pl.Boolean)
+    taken_off = np.logical_or.reduce([marked.get(kind, nowhere) for kind in (NON_WEAR, *NON_WEAR_OF.values())])
+    columns["wear"] = nullable(~taken_off, gap, pl.Boolean)
     columns["gap"] = pl.Series(gap, dtype=pl.Boolean)
     columns |= {f"enmo_{s}_mg": nullable(enmo[:, i], missing, pl.Float32) for i, s in enumerate(SENSORS)}
     columns["flags"] = _flags({kind: touched & ~gap for kind, touched in marked.items()}, count)
