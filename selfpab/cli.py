@@ -90,7 +90,7 @@ def simulate(words: Words) -> None:
 
 @app.command(cls=Command)
 def ingest(words: Words) -> None:
-    """SOURCE... CORPUS [windows= ...]: anything `read` reads becomes, or joins, a corpus."""
+    """SOURCE... CORPUS [windows= pairs= tz= workers= ...]: anything `read` reads becomes, or joins, a corpus."""
     (*sources, corpus), settings = _split(words, "SOURCE...", "CORPUS")
     from selfpab.upstream.corpus import IngestConfig, ingest
 
@@ -148,7 +148,7 @@ def finetune(words: Words) -> None:
 
 @app.command(cls=Command)
 def predict(words: Words) -> None:
-    """SOURCE... OUT model=MODEL: one activity per second for every recording."""
+    """SOURCE... OUT model=MODEL [tz= pairs= workers= ...]: one activity per second; or back=FILE thigh=FILE OUT for one pair."""
     (*sources, out), settings = _split(words, "SOURCE...", "OUT")
     from selfpab.inference import PredictConfig, predict_folder
 
@@ -225,6 +225,8 @@ def _split(words: list[str], *wanted: str) -> tuple[list[str], list[str]]:
     settings = [word for word in words if re.match(r"[a-z_][a-z0-9_.]*=", word)]
     names = [word for word in words if word not in settings]
     many = any(w.startswith("SOURCE") for w in wanted)
+    if many and any(setting.startswith("back=") for setting in settings):
+        wanted = tuple(w for w in wanted if not w.startswith("SOURCE"))  # back= and thigh= are one
     if len(names) < len(wanted) or (len(names) > len(wanted) and not many):
         raise WrongCall(f"wanted {' '.join(wanted)} and then key=value settings, got {' '.join(words)}")
     return names, settings

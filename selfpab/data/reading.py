@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from selfpab.data.harth import read_csv
 from selfpab.data.hunt4 import hours_of, read_hour, read_hours
 from selfpab.data.parquet import read_parquet
+from selfpab.data.sources import DEVICES
+from selfpab.data.zones import in_zone
 from selfpab.recording import Recording, RecordingError
 
 FORMS = {".csv": read_csv, ".parquet": read_parquet, ".npz": read_hour}
-WANTED = "wanted a .csv or .parquet file in the form of HARTH, an hourly .npz file of HUNT4, or a folder of those"
+WANTED = (
+    "wanted a .csv or .parquet file in the form of HARTH, an hourly .npz file of HUNT4, a folder of those, or a pair of "
+    ".cwa files"
+)
 
 
-def read(path: str | Path, *, rate_hz: float | None = None, subject: str | None = None) -> Recording:
-    """Read one recording: HARTH or HAR70+ csv, parquet with the same columns, an hourly HUNT4 file or a folder of them.
+def read(
+    path: str | Path | tuple[str | Path, str | Path],
+    *,
+    rate_hz: float | None = None,
+    subject: str | None = None,
+    tz: str | None = None,
+    configured_at: str | datetime | None = None,
+) -> Recording:
+    """Read one recording: HARTH or HAR70+ csv, parquet with the same columns, an hourly HUNT4 file or a folder of them,
+    a pair of raw device files.
 
     Parameters
     ----------
-    path : the suffix tells the form; a folder is one subject's hourly files.
+    path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two .cwa files, which are
+        calibrated, put onto one clock and resampled (`selfpab.data.device_pairs`).
     rate_hz : 50 says that a file stamped every 10 ms was sampled at 50 Hz; None believes the stamps.
-    subject : the person's name; None takes the file's name (HUNT4: the folder's).
+    subject : the person's name; None takes the file's name (HUNT4: the folder's; a pair: the back's).
+    tz, configured_at : the time zone of the recording's clock, and when that was set (`selfpab.data.zones`); None leaves
+        the start as it is.
 
     Returns
     -------
@@ -41,22 +59,52 @@ def read(path: str | Path, *, rate_hz: float | None = None, subject: str | None 
     >>> recording.subject, recording.rate_hz, recording.labels.tolist(), str(recording.start)
     ('S1', 50.0, [6, 7], '2021-03-24 14:42:03.839000')
     """
-    path = Path(path)
+    named = Path(path[0] if isinstance(path, tuple) else path)
+    recording = (
+        _read_pair(named, Path(path[1]), rate_hz, subject)
+        if isinstance(path, tuple)
+        else _read(named, rate_hz, subject)
+    )
+    start = in_zone(recording.start, tz, named, configured_at)
+    if tz is None:
+        return recording
+    said = {"tz": tz, "configured_at": None if configured_at is None else str(configured_at)}
+    return replace(recording, start=start, source={**recording.source, **said})
+
+
+def _read_pair(back: Path, thigh: Path, rate_hz: float | None, subject: str | None) -> Recording:
+    from selfpab.data.device_pairs import read_pair  # scipy and threads, which tables do not need
+
+    if rate_hz is not None:
+        raise RecordingError(f"{back}: rate_hz={rate_hz:g} was asked for; device files know their rate: leave it out")
+    for file in (back, thigh):
+        _check_there(file)
+        if file.suffix.lower() not in DEVICES:
+            raise RecordingError(f"{file}: is no {' or '.join(DEVICES)} file; wanted a device file of each sensor")
+    return read_pair(back, thigh, subject=subject)
+
+
+def _read(path: Path, rate_hz: float | None, subject: str | None) -> Recording:
     if path.is_dir():
         if hours_of(path):
             return read_hours(path, rate_hz=rate_hz, subject=subject)
         tables = sum(file.suffix.lower() in (".csv", ".parquet") for file in path.iterdir())
         hint = f"; its {tables} csv or parquet files can be read one by one, or with open_dataset" if tables else ""
         raise RecordingError(f"{path}: is a folder without hourly files like 2018-03-05_14.npz{hint}; {WANTED}")
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")]) if path.name else []
-        hint = f"; did you mean {near[0]!r}?" if near else "" if path.parent.is_dir() else f"; no folder {path.parent}"
-        raise RecordingError(f"{path}: there is no such file{hint}")
+    _check_there(path)
     suffix = path.suffix.lower()
-    if suffix == ".cwa":
+    if suffix in DEVICES:
         raise RecordingError(
-            f"{path}: raw Axivity files (.cwa) are not read yet; export both sensors at 50 Hz to one csv file"
+            f"{path}: a device file is one sensor; wanted a pair: read((back, thigh)), back=FILE thigh=FILE on the command "
+            f"line"
         )
     if suffix not in FORMS:
         raise RecordingError(f"{path}: files ending in {suffix or 'nothing'} cannot be read; {WANTED}")
     return FORMS[suffix](path, rate_hz=rate_hz, subject=subject)
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")]) if path.name else []
+        hint = f"; did you mean {near[0]!r}?" if near else "" if path.parent.is_dir() else f"; no folder {path.parent}"
+        raise RecordingError(f"{path}: there is no such file{hint}")

@@ -112,6 +112,21 @@ def sources_in(path: Path, pairs: str | None = None) -> tuple[list[Source], list
     return found, problems
 
 
+def pair_of(back: Path, thigh: Path) -> Source:
+    """Two device files that were named; the person is called by what their names share, else by the back's.
+
+    >>> pair_of(Path("data/P1_back.cwa"), Path("data/P1_thigh.cwa")).subject
+    'P1'
+    """
+    for file in (back, thigh):
+        if back.parent.exists() and not file.is_file():
+            raise FileNotFoundError(f"no {file}")
+    named = {place: subject for _, subject, place in _by_words(back.parent, [back])}
+    named |= {place: subject for _, subject, place in _by_words(thigh.parent, [thigh])}
+    same = set(named) == set(PLACES) and named["back"] == named["thigh"]
+    return Source(back.parent, back, thigh, named["back"] if same else back.stem)
+
+
 def check_distinct(names: Sequence[str], sources: Sequence[Source]) -> None:
     """ValueError where two recordings would be written under one name, so that none replaces another unseen."""
     seen: dict[str, Source] = {}

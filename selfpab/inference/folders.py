@@ -2,73 +2,80 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from selfpab import __version__
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.reading import read
+from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
+from selfpab.data.sources import Source, check_distinct
 from selfpab.data.store import file_checksum
 from selfpab.inference.model import Model, load
 from selfpab.inference.prediction import Prediction
-from selfpab.inference.seconds import NON_WEAR, UNCERTAIN_BELOW
+from selfpab.inference.seconds import UNCERTAIN_BELOW
 from selfpab.progress import Progress
 from selfpab.provenance import environment
-from selfpab.recording import Recording
-from selfpab.upstream.corpus import check_distinct, entry_name, recordings_in
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
 from selfpab.upstream.engine import Precision, resolved_precision
+from selfpab.workers import in_parallel
 from selfpab.writing import write_text, write_whole
 
 GAPS_LISTED = 1000
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(ReadConfig):
     model: str = ""  # model folder
-    rate_hz: float | None = None  # for files whose time stamps are wrong; none: what the stamps say
     precision: Precision = "auto"
     uncertain_below: float = UNCERTAIN_BELOW  # ours: a second whose best class is less probable is marked uncertain
     csv: bool = False  # seconds.csv.gz beside seconds.parquet
     form: str = "parquet"  # of embeddings: parquet or npy
+    workers: int = 1  # processes on this machine
+    scheduler: str | None = None  # address of a Dask scheduler that is already there
 
 
 def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
     """A folder for every recording: (what was written, None) or (source, what was wrong).
 
     In it lie seconds.parquet, bouts.csv, daily.csv (and seconds.csv.gz with `csv`); info.json is written last: without it
-    a folder is not finished. What an earlier call left there is written anew.
+    a folder is not finished. One that is finished, from the same files, settings and model, is not made again; any other
+    that an earlier call left there is.
     """
     if not 0 <= config.uncertain_below <= 1:
         raise ConfigError(f"uncertain_below must be a probability between 0 and 1, got {config.uncertain_below}")
-
-    def one(model: Model, recording: Recording, folder: Path) -> dict[str, Any]:
-        prediction = model.predict(recording, uncertain_below=config.uncertain_below)
-        (folder / "info.json").unlink(missing_ok=True)  # an old one must never describe new tables
-        prediction.write(folder, csv=config.csv)
-        return {"uncertain_below": config.uncertain_below, **_counts(prediction)}
-
-    return _each(sources, out, config, one)
+    return _each(sources, out, config, _predicted)
 
 
 def embed_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
     """`embedding.parquet` (one column a dimension) or `embedding.npy`, and `info.json`, for every recording."""
     if config.form not in ("parquet", "npy"):
         raise ConfigError(f"form must be parquet or npy, got {config.form!r}")
+    return _each(sources, out, config, _embedded)
 
-    def one(model: Model, recording: Recording, folder: Path) -> dict[str, Any]:
-        vectors = model.embed(recording)
-        (folder / "info.json").unlink(missing_ok=True)
-        write_whole(folder / f"embedding.{config.form}", lambda path: _write_vectors(vectors, path, config.form))
-        return {"seconds": len(vectors), "width": vectors.shape[1]}
 
-    return _each(sources, out, config, one)
+def _predicted(model: Model, recording: Recording, folder: Path, config: PredictConfig) -> dict[str, Any]:
+    prediction = model.predict(recording, uncertain_below=config.uncertain_below)
+    (folder / "info.json").unlink(missing_ok=True)  # an old one must never describe new tables
+    prediction.write(folder, csv=config.csv)
+    return {"uncertain_below": config.uncertain_below, **_counts(prediction, config)}
+
+
+def _embedded(model: Model, recording: Recording, folder: Path, config: PredictConfig) -> dict[str, Any]:
+    vectors = model.embed(recording)
+    (folder / "info.json").unlink(missing_ok=True)
+    write_whole(folder / f"embedding.{config.form}", lambda path: _write_vectors(vectors, path, config.form))
+    return {"seconds": len(vectors), "width": vectors.shape[1]}
 
 
 def _write_vectors(vectors: np.ndarray, path: Path, form: str) -> None:
@@ -82,52 +89,86 @@ def _write_vectors(vectors: np.ndarray, path: Path, form: str) -> None:
     pl.DataFrame(vectors, schema=names, orient="row").write_parquet(path)
 
 
-def _each(
-    sources: Sequence[Path],
-    out: Path,
-    config: PredictConfig,
-    one: Callable[[Model, Recording, Path], dict[str, Any]],
-) -> list[tuple[str, str | None]]:
+Make = Callable[[Model, Recording, Path, PredictConfig], dict[str, Any]]
+
+
+def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make) -> list[tuple[str, str | None]]:
     if not config.model:
         raise ConfigError("wanted model=MODEL, a folder that `selfpab finetune` (or, to embed, `pretrain`) wrote")
-    keep_freed_memory()
-    model = load(config.model, precision=config.precision)
-    about = {
-        "folder": Path(config.model).name,
-        "encoder_sha256": model.upstream.sha256,
-        "weights_sha256": file_checksum([Path(config.model) / "weights.safetensors"]),  # with the head
-    }
-    found = [item for source in sources for item in recordings_in(source)]
-    stems = [path.stem for _, path in found]
+    about = _about(config.model)
+    found, problems = found_in(sources, config)
+    shorts = [source.short_name for source in found]
     # two people of one name from two folders must not overwrite each other
-    names = [stem if stems.count(stem) == 1 else entry_name(*item) for stem, item in zip(stems, found, strict=True)]
-    check_distinct(names, [path for _, path in found])
-    outcome: list[tuple[str, str | None]] = []
+    names = [short if shorts.count(short) == 1 else source.name for short, source in zip(shorts, found, strict=True)]
+    check_distinct(names, found)
+    outcome: dict[str, tuple[str, str | None]] = {}
+    task = partial(_one, out=out, config=config, make=make, about=about)
     with Progress("recordings", len(found)) as progress:
-        for name, (_, path) in zip(names, found, strict=True):
-            folder = out / name
-            try:
-                began = time.perf_counter()
-                recording = read(path, rate_hz=config.rate_hz)
-                folder.mkdir(parents=True, exist_ok=True)
-                facts = one(model, recording, folder)
-                taken = time.perf_counter() - began
-                write_text(folder / "info.json", json.dumps(_info(recording, about, config, facts, taken), indent=1))
-                outcome.append((str(folder), None))
-            except (ValueError, OSError) as error:
-                outcome.append((str(path), str(error)))
-            progress.advance(note=name)
-    return outcome
+        for problem in problems:
+            progress.say(f"failed: {problem.path}: {problem.reason}")
+        items = list(zip(names, found, strict=True))
+        done = in_parallel(task, items, workers=config.workers, scheduler=config.scheduler, say=progress.say)
+        with closing(done):
+            for (name, source), error in done:
+                failed = isinstance(error, Exception)
+                outcome[name] = (str(source), reason_of(error)) if failed else (str(out / name), None)
+                progress.advance(note=name)
+    told = [outcome[name] for name in names]
+    return told + [(str(problem.path), problem.reason) for problem in problems]
 
 
-def _counts(prediction: Prediction) -> dict[str, Any]:
+def _about(folder: str) -> dict[str, str]:
+    return {
+        "folder": Path(folder).name,
+        "encoder_sha256": load(folder).upstream.sha256,
+        "weights_sha256": file_checksum([Path(folder) / "weights.safetensors"]),  # with the head
+    }
+
+
+@lru_cache(maxsize=1)
+def _model(folder: str, precision: Precision, weights_sha256: str) -> Model:
+    """Once per process; the checksum stands for the folder's content."""
+    keep_freed_memory()
+    return load(folder, precision=precision)
+
+
+def _one(item: tuple[str, Source], *, out: Path, config: PredictConfig, make: Make, about: dict[str, str]) -> None:
+    """One recording's folder, unless it is finished already."""
+    name, source = item
+    folder = out / name
+    began = time.perf_counter()
+    how = [make.__name__, *settings_of(config).values(), source.subject, source.tz, source.configured_at]
+    how += [config.precision, config.uncertain_below, config.csv, config.form, __version__, *about.values()]
+    key = hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()
+    if _key_of(folder) == key:
+        return
+    recording = prepared(source, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = make(_model(config.model, config.precision, about["weights_sha256"]), recording, folder, config)
+    taken = time.perf_counter() - began
+    files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    info = _info(recording, about, config, facts, taken) | {"files": files, "key": key}
+    write_text(folder / "info.json", json.dumps(info, indent=1))
+
+
+def _key_of(folder: Path) -> str | None:
+    """From what a finished folder was made; None for one that is not whole."""
+    try:
+        info = json.loads((folder / "info.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return info.get("key") if all((folder / name).exists() for name in info.get("files", ())) else None
+
+
+def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
     """What is in the tables, and what is known of wear."""
     seconds = prediction.seconds
     counted = seconds.drop_nulls("activity")["activity_name"].value_counts(sort=True).rows()
-    stretches = [mark for mark in prediction.recording.marks if mark.kind == NON_WEAR]
+    kinds = (NON_WEAR, *NON_WEAR_OF.values())
+    stretches = {kind: sum(mark.kind == kind for mark in prediction.recording.marks) for kind in kinds}
     return {
-        "non_wear": {"stretches": len(stretches), "seconds": int((~seconds["wear"]).sum())}
-        if stretches
+        "non_wear": {"stretches": stretches, "seconds": int((~seconds["wear"]).sum())}
+        if config.non_wear or any(stretches.values())
         else "not looked for",
         "seconds": len(seconds),
         "seconds_recorded": int((~seconds["gap"]).sum()),
@@ -151,7 +192,7 @@ def _info(
         "start": None if recording.start is None else recording.start.isoformat(),
         "rate_hz": recording.rate_hz,
         "samples": len(recording),
-        "source": {key: str(value) for key, value in recording.source.items()},
+        "source": json.loads(json.dumps(dict(recording.source), default=str)),
         "gaps": gaps[:GAPS_LISTED],
         "gaps_in_all": len(gaps),
         **facts,

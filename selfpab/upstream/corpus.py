@@ -7,111 +7,62 @@ cannot be read is reported and does not stop the others.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from selfpab.data.reading import read
+from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
+from selfpab.data.sources import Source, check_distinct, person_name
 from selfpab.data.store import Corpus, add_recording, file_checksum, stored_checksum, write_index
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.progress import Progress
 from selfpab.recording import Recording, Segment
 from selfpab.seeding import seed_of
-
-READABLE = (".csv", ".parquet", ".npz")
+from selfpab.workers import in_parallel
 
 
 @dataclass(frozen=True)
-class IngestConfig:
+class IngestConfig(ReadConfig):
     windows: int | None = None  # keep only so many five-minute windows per recording, seeded; none: everything
     seed: int = 0
-    rate_hz: float | None = None  # for files whose time stamps are wrong; none: what the stamps say
+    workers: int = 1  # processes on this machine
+    scheduler: str | None = None  # address of a Dask scheduler that is already there
 
 
 def ingest(
     sources: Sequence[Path], folder: Path, config: IngestConfig | None = None, *, quiet: bool = False
 ) -> tuple[Corpus, list[tuple[Path, str]]]:
-    """Store every recording of `sources` (files, or folders of them) in the corpus `folder`.
+    """Store every recording of `sources` (files, folders, pairs of device files) in the corpus `folder`.
 
-    Returns the corpus and the files that failed, with the reason. Raises ValueError if none could be stored.
+    Returns the corpus and the files that failed, with the reason; `quality.csv` and `failures.csv` in the corpus say the
+    same, and of every recording what was found and repaired. Raises ValueError if none could be stored.
     """
     config = config or IngestConfig()
-    shape = SpectrogramConfig()
-    found = [item for source in sources for item in recordings_in(source)]
-    check_distinct([entry_name(*item) for item in found], [path for _, path in found])
-    failed: list[tuple[Path, str]] = []
+    found, problems = found_in(sources, config)
+    check_distinct([source.name for source in found], found)
+    failed = [(problem.path, problem.reason) for problem in problems]
+    task = partial(_stored, folder=folder, config=config)
     with Progress("ingest", len(found), quiet=quiet) as progress:
-        for source, path in found:
-            name = entry_name(source, path)
-            checksum = _checksum(path, config)
-            if stored_checksum(folder, name) != checksum:
-                try:
-                    recording = read(path, rate_hz=config.rate_hz)
-                    if config.windows is not None:
-                        recording = sample_windows(recording, config.windows, shape, seed_of("keep", config.seed, name))
-                    recording = replace(recording, subject=person_name(source, recording.subject))
-                    sums = recording_moments(recording, shape)
-                    parts = (sums.frames, sums.total, sums.squares)
-                    add_recording(recording, folder, name, checksum=checksum, moments=parts)
-                except (ValueError, OSError) as error:
-                    failed.append((path, str(error)))
-                    progress.say(f"failed: {error}")
-            progress.advance(note=name)
-    if len(failed) == len(found) and failed:
-        raise ValueError(f"none of {len(found)} recordings could be read; the first: {failed[0][1]}")
+        for _, reason in failed:
+            progress.say(f"failed: {reason}")
+        done = in_parallel(task, found, workers=config.workers, scheduler=config.scheduler, say=progress.say)
+        with closing(done):
+            for source, problem in done:
+                if isinstance(problem, Exception):
+                    failed.append((source.path, reason_of(problem)))
+                    progress.say(f"failed: {reason_of(problem)}")
+                progress.advance(note=source.name)
+    if failed and len(failed) >= len(found) + len(problems):
+        raise ValueError(f"none of {len(failed)} recordings could be read; the first: {failed[0][1]}")
     corpus = write_index(folder)
     sums = Moments.joined(Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries)
     sums.normalisation(f"all people of {folder.name}").save(folder / "normalisation.json")
     return corpus, failed
-
-
-def recordings_in(source: Path) -> list[tuple[Path, Path]]:
-    """(source, recording) of everything readable in a file or folder; a folder of hourly npz files is one recording."""
-    if not source.exists():
-        raise FileNotFoundError(f"no {source}")
-    if source.is_file():
-        return [(source.parent, source)]
-    if any(source.glob("*.npz")):
-        return [(source.parent, source)]
-    found = [path for path in sorted(source.iterdir()) if path.is_dir() and any(path.glob("*.npz"))]
-    found += sorted(path for path in source.iterdir() if path.suffix.lower() in READABLE[:2] and path.name[0] != ".")
-    if not found:
-        raise ValueError(f"{source} holds no recordings: wanted {', '.join(READABLE)}, or folders of hourly npz files")
-    return [(source, path) for path in found]
-
-
-def entry_name(source: Path, path: Path) -> str:
-    """Name in the corpus: folder and file, so that two data sets may have a subject of the same name.
-
-    >>> entry_name(Path("data/harth"), Path("data/harth/S009.parquet"))
-    'harth-S009'
-    """
-    stem = path.stem if path.suffix.lower() in READABLE else path.name
-    return re.sub(r"[^\w.-]", "_", f"{source.resolve().name}-{stem}")
-
-
-def check_distinct(names: Sequence[str], paths: Sequence[Path]) -> None:
-    """ValueError where two recordings would be written under one name, so that none replaces another unseen."""
-    seen: dict[str, Path] = {}
-    for name, path in zip(names, paths, strict=True):
-        if name in seen:
-            raise ValueError(
-                f"{seen[name]} and {path} would both be written as {name}; rename a folder, or leave one out"
-            )
-        seen[name] = path
-
-
-def person_name(source: Path, subject: str) -> str:
-    """Two data sets may both have a p1; in a corpus they must not become one person.
-
-    >>> person_name(Path("data/dsads"), "p1")
-    'dsads/p1'
-    """
-    return f"{source.resolve().name}/{subject}"
 
 
 def sample_windows(recording: Recording, windows: int, shape: SpectrogramConfig, seed: int) -> Recording:
@@ -138,6 +89,21 @@ def sample_windows(recording: Recording, windows: int, shape: SpectrogramConfig,
     )
 
 
-def _checksum(path: Path, config: IngestConfig) -> str:
-    files = [path] if path.is_file() else sorted(path.glob("*.npz"))
-    return hashlib.sha256(f"{file_checksum(files)} {config}".encode()).hexdigest()
+def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:
+    """Read one recording and put it into the corpus, unless it is there already."""
+    checksum = _checksum(source, config)
+    if stored_checksum(folder, source.name) == checksum:
+        return
+    shape = SpectrogramConfig()
+    recording = prepared(source, config)
+    if config.windows is not None:
+        recording = sample_windows(recording, config.windows, shape, seed_of("keep", config.seed, source.name))
+    recording = replace(recording, subject=person_name(source.study, recording.subject))
+    sums = recording_moments(recording, shape)
+    add_recording(recording, folder, source.name, checksum=checksum, moments=(sums.frames, sums.total, sums.squares))
+
+
+def _checksum(source: Source, config: IngestConfig) -> str:
+    """Of the files' content and of what decides what is made of it."""
+    how = [*settings_of(config).items(), source.subject, source.tz, source.configured_at, config.windows, config.seed]
+    return hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()

@@ -53,13 +53,35 @@ def test_paths_that_lead_nowhere(tmp_path):
     for path, message in (
         ("S06.csv", r"S06\.csv: there is no such file; did you mean 'S006\.csv'\?"),
         ("data/S06.csv", r"S06\.csv: there is no such file; no folder .*data"),
-        ("back.cwa", r"back\.cwa: raw Axivity files \(\.cwa\) are not read yet; export"),
+        ("back.cwa", r"back\.cwa: a device file is one sensor; wanted a pair: read\(\(back, thigh\)\)"),
         ("a.xlsx", r"a\.xlsx: files ending in \.xlsx cannot be read; wanted a \.csv or \.parquet"),
         ("empty", r"empty: is a folder without hourly files like 2018-03-05_14\.npz; wanted"),
         (".", "is a folder without hourly files .*; its 1 csv or parquet files can be read one by one"),
     ):
         with pytest.raises(RecordingError, match=message):
             read(tmp_path / path)
+
+
+def test_a_pair_needs_two_device_files(tmp_path):
+    (tmp_path / "back.cwa").write_bytes(b"MD")
+    (tmp_path / "thigh.csv").touch()
+    for thigh, settings, message in (
+        ("thigh.cwa", {}, r"thigh\.cwa: there is no such file; did you mean 'thigh\.csv'\?"),
+        ("thigh.csv", {}, r"thigh\.csv: is no \.cwa file; wanted a device file of each sensor"),
+        ("back.cwa", {"rate_hz": 50.0}, r"rate_hz=50 was asked for; device files know their rate: leave it out"),
+    ):
+        with pytest.raises(RecordingError, match=message):
+            read((tmp_path / "back.cwa", tmp_path / thigh), **settings)
+
+
+def test_a_clock_is_put_into_civil_time_on_request(tmp_path):
+    file = csv(tmp_path / "S1.csv")
+    assert read(file).start.isoformat() == "2021-03-24T14:42:00"
+    placed = read(file, tz="Europe/Oslo", configured_at="2021-07-01")
+    assert placed.start.isoformat() == "2021-03-24T13:42:00+01:00"
+    assert (placed.source["tz"], placed.source["configured_at"]) == ("Europe/Oslo", "2021-07-01")
+    with pytest.raises(RecordingError, match=r"S1\.csv: does not know the time zone 'Oslo'"):
+        read(file, tz="Oslo")
 
 
 @pytest.mark.shared

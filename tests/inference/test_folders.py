@@ -13,6 +13,7 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.config import ConfigError
+from selfpab.data import preparation
 from selfpab.data.parquet import write_parquet
 from selfpab.data.reading import read
 from selfpab.downstream.finetuning import FinetuneConfig
@@ -90,7 +91,7 @@ def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, confi
     assert sum(info["seconds_per_activity"].values()) == 10
     assert set(info["seconds_per_activity"]) <= {"sitting", "walking"}
     assert info["seconds_recorded"] == 10
-    assert info["non_wear"] == "not looked for"
+    assert info["non_wear"] == {"stretches": {"non-wear": 0, "non-wear back": 0, "non-wear thigh": 0}, "seconds": 0}
     table = pl.read_parquet(tmp_path / "out" / "a" / "seconds.parquet")
     assert info["uncertain_below"] == 0.6
     assert info["seconds_uncertain"] == table["uncertain"].sum()
@@ -107,12 +108,15 @@ def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, confi
 
 def test_non_wear_is_counted_where_it_is_marked(study, tmp_path, config, monkeypatch):
     def marked(path, **settings):
-        return replace(read(path, **settings), marks=(Mark(0, 100, "non-wear"), Mark(120, 130, "clipping")))
+        return replace(
+            read(path, **settings),
+            marks=(Mark(0, 50, "non-wear"), Mark(50, 100, "non-wear back"), Mark(120, 130, "clipping")),
+        )
 
-    monkeypatch.setattr(module, "read", marked)
+    monkeypatch.setattr(preparation, "read", marked)
     predict_folder([study / "a.parquet"], tmp_path / "out", config)
     info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
-    assert info["non_wear"] == {"stretches": 1, "seconds": 2}
+    assert info["non_wear"] == {"stretches": {"non-wear": 1, "non-wear back": 1, "non-wear thigh": 0}, "seconds": 2}
     (day,) = pl.read_csv(tmp_path / "out" / "a" / "daily.csv").rows(named=True)
     assert (day["wear_minutes"], day["recorded_minutes"]) == (0.1333, 0.1667)
     assert pl.read_parquet(tmp_path / "out" / "a" / "seconds.parquet")["flags"][2] == "clipping"
@@ -187,7 +191,7 @@ def test_a_table_is_whole_or_not_there(study, tmp_path, config, monkeypatch):
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
     with pytest.raises(KeyboardInterrupt):
-        predict_folder([study / "a.parquet"], tmp_path / "out", config)
+        predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, uncertain_below=0.5))
     left = sorted(p.name for p in (tmp_path / "out" / "a").iterdir())
     assert left == ["bouts.csv", "daily.csv", "seconds.parquet"]
     assert (tmp_path / "out" / "a" / "seconds.parquet").read_bytes() == before
@@ -210,3 +214,38 @@ def test_few_of_many_gaps_are_listed_and_all_are_counted(study, tmp_path, config
     predict_folder([study / "d.parquet"], tmp_path / "out", config)
     info = json.loads((tmp_path / "out" / "d" / "info.json").read_text())
     assert (len(info["gaps"]), info["gaps_in_all"]) == (2, 4)
+
+
+def test_what_is_finished_is_not_made_again_and_what_changed_is(study, tmp_path, config, monkeypatch):
+    made = []
+    real = Model.predict
+    monkeypatch.setattr(
+        Model,
+        "predict",
+        lambda self, recording, **how: (made.append(recording.subject), real(self, recording, **how))[1],
+    )
+    out = tmp_path / "out"
+    predict_folder([study], out, config)
+    assert made == ["a", "c"]
+    again = predict_folder([study], out, config)
+    assert made == ["a", "c"]
+    assert [problem is None for _, problem in again] == [True, False, True]
+    (out / "a" / "bouts.csv").unlink()
+    predict_folder([study], out, replace(config, workers=1, pairs="{subject}_b.cwa,{subject}_t.cwa"))
+    assert made == ["a", "c", "a"]
+    write(study / "c.parquet", 7)
+    predict_folder([study], out, config)
+    assert made == ["a", "c", "a", "c"]
+    predict_folder([study], out, replace(config, non_wear=False))
+    assert made == ["a", "c", "a", "c", "a", "c"]
+    info = json.loads((out / "a" / "info.json").read_text())
+    assert info["non_wear"] == "not looked for"
+    assert info["files"] == sorted(set(WRITTEN) - {"info.json"})
+
+
+def test_workers_write_what_one_process_writes(study, tmp_path, config):
+    outcomes = [predict_folder([study], tmp_path / f"w{n}", replace(config, workers=n)) for n in (1, 2)]
+    assert [Path(name).name for name, _ in outcomes[0]] == [Path(name).name for name, _ in outcomes[1]]
+    for name in ("a", "c"):
+        one, two = (pl.read_parquet(tmp_path / f"w{n}" / name / "seconds.parquet") for n in (1, 2))
+        assert one.equals(two)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from selfpab.data import preparation
 from selfpab.data.parquet import write_parquet
 from selfpab.data.store import open_corpus
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.recording import Recording, Segment
 from selfpab.upstream import corpus as module
-from selfpab.upstream.corpus import IngestConfig, ingest, recordings_in, sample_windows
+from selfpab.upstream.corpus import IngestConfig, ingest, sample_windows
 
 WINDOW = 15_000
 
@@ -51,8 +52,8 @@ def mixed(tmp_path):
 @pytest.fixture
 def reads(monkeypatch):
     seen = []
-    real = module.read
-    monkeypatch.setattr(module, "read", lambda path, **settings: (seen.append(path.name), real(path, **settings))[1])
+    real = preparation.read
+    monkeypatch.setattr(preparation, "read", lambda path, **settings: (seen.append(path.name), real(path, **settings))[1])
     return seen
 
 
@@ -178,7 +179,7 @@ def test_nothing_to_read_is_an_error(mixed, tmp_path):
         ingest([tmp_path / "nowhere"], tmp_path / "corpus", quiet=True)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"holds no recordings: wanted .csv, .parquet, .npz"):
-        recordings_in(tmp_path / "empty")
+        ingest([tmp_path / "empty"], tmp_path / "corpus", quiet=True)
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""From what the paths of a command hold to recordings that can be trusted: read, in civil time, checked, marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from selfpab.data.reading import read
+from selfpab.data.sources import Problem, Source, pair_of, sources_in
+from selfpab.recording import Recording
+
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """How recordings are read; the settings of `ingest`, `predict` and `embed` begin with these."""
+
+    rate_hz: float | None = None  # for files whose time stamps are wrong; none: what the stamps say
+    pairs: str | None = None  # how device files belong together: two patterns with {subject}, or a table.csv
+    back: str | None = None  # one pair of device files: this one and thigh=
+    thigh: str | None = None
+    tz: str | None = None  # time zone of the recordings' clocks, such as Europe/Oslo
+    configured_at: str | None = (
+        None  # when the clocks were set, if summer time began or ended since; none: first sample
+    )
+    repair: Literal["auto", "warn", "off"] = (
+        "auto"  # sensors that are turned or swapped: turned back, told, not looked for
+    )
+    non_wear: bool = True  # look for stretches in which the sensors were not worn
+
+
+def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], list[Problem]]:
+    """All recordings of some paths, and what looks as if it were one and is not; errors as of `sources_in`.
+
+    Raises ValueError where there is neither a path nor `back=` and `thigh=`, or one of these alone.
+    """
+    if (config.back is None) != (config.thigh is None):
+        given, other = ("back", "thigh") if config.thigh is None else ("thigh", "back")
+        raise ValueError(f"{given}= was given without {other}=; wanted the device files of both sensors")
+    found: list[Source] = []
+    problems: list[Problem] = []
+    if config.back is not None and config.thigh is not None:
+        found.append(pair_of(Path(config.back), Path(config.thigh)))
+    elif not paths:
+        raise ValueError("wanted recordings: files or folders, or back=FILE thigh=FILE")
+    for path in paths:
+        sources, wrong = sources_in(path, config.pairs)
+        found += sources
+        problems += wrong
+    return found, problems
+
+
+def prepared(source: Source, config: ReadConfig) -> Recording:
+    """Read a source, put it into civil time, check and repair how the sensors were worn, mark where they were not.
+
+    Raises RecordingError, as `read`.
+    """
+    from selfpab.data.placement import check_placement
+    from selfpab.data.wear import non_wear
+
+    recording = read(
+        source.path if source.thigh is None else (source.path, source.thigh),
+        rate_hz=config.rate_hz,
+        subject=source.subject,
+        tz=source.tz or config.tz,
+        configured_at=source.configured_at or config.configured_at,
+    )
+    if config.non_wear:
+        marks = (*recording.marks, *non_wear(recording))
+        recording = replace(recording, marks=tuple(sorted(marks, key=lambda mark: (mark.first, mark.stop))))
+    return check_placement(recording, repair=config.repair)[0]
+
+
+def settings_of(config: ReadConfig) -> dict[str, Any]:
+    """What of the settings changes a recording that is read: all of `ReadConfig` but where it lies."""
+    own = {key: value for key, value in asdict(config).items() if key in ReadConfig.__dataclass_fields__}
+    return {key: value for key, value in own.items() if key not in ("pairs", "back", "thigh")}
+
+
+def reason_of(error: Exception) -> str:
+    """What to tell of a failure: errors of ours are sentences, others need their kind."""
+    return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
