@@ -83,10 +83,12 @@ class Layout(NamedTuple):
     def limits(self) -> tuple[int, int]:
         """Counts at and beyond which a value is clipped, below and above; the exponent costs a packed one its last bits.
 
+        Where the range does not fit into 16 bits at this scale, they are the end.
+
         >>> Layout(axes=3, packed=True, rate_hz=100.0, range_g=8, counts_per_g=256).limits
         (-2048, 2044)
         """
-        end = self.range_g * self.counts_per_g
+        end = min(self.range_g * self.counts_per_g, 1 << 15)
         return -end, end - (end // 512 if self.packed else 1)
 
     def __str__(self) -> str:

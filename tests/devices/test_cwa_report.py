@@ -94,6 +94,20 @@ def test_clipped_samples(tmp_path, form, range_g):
     assert f"4 samples of 3 blocks at the end of ±{range_g} g, first in block 0" in str(found.report)
 
 
+def test_a_scale_at_which_the_range_does_not_fit_into_16_bits(tmp_path):
+    """Bits that lie with a right checksum (fuzzed): values end where int16 does."""
+    samples = np.full((40, 3), 0.5)
+    samples[7, 1] = 16.0
+    read(tmp_path, samples, form="ax6", range_g=16)
+    raw = bytearray((tmp_path / "a.cwa").read_bytes())
+    raw[1024 + 18 : 1024 + 20] = (7 << 13).to_bytes(2, "little")  # 32,768 counts per g
+    raw[1024 + 510 :] = (-int(np.frombuffer(raw[1024 : 1024 + 510], "<u2").sum()) & 0xFFFF).to_bytes(2, "little")
+    (tmp_path / "a.cwa").write_bytes(raw)
+    found = read_cwa(tmp_path / "a.cwa")
+    assert (found.layout.counts_per_g, found.layout.limits) == (32_768, (-32_768, 32_767))
+    assert ("clipped samples", 0, 1) in told(found)
+
+
 def test_clipped_samples_that_the_block_does_not_hold(tmp_path):
     found = read(tmp_path, SAMPLES[:130])
     raw = bytearray((tmp_path / "a.cwa").read_bytes())
