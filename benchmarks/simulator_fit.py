@@ -85,8 +85,10 @@ def _phases(people: dict[str, tuple[np.ndarray, np.ndarray]], code: int) -> np.n
     """Mean phase of the multiples of the stride frequency, (6, HARMONICS) in radians, every person counting once.
 
     Zero is where the thigh is furthest forward: where the first harmonic of thigh_z, which gravity rules, is largest.
-    An error there counts k times in the k-th harmonic; so from the fourth on only what the channels have against
-    thigh_x is as measured, and thigh_x itself peaks at the one moment that fits the measured phases best: an impact.
+    An error there counts k times in the k-th harmonic, so the first three are as measured, thigh_x against zero and
+    the other channels against thigh_x. The higher ones meet at the one moment that fits thigh_x best, on both sensors:
+    an impact. With measured ones, or different ones by channel, the lag between simulated backs and thighs spreads by
+    54 ms over people, on 29 real ones by 19 ms; so, by 25 ms.
     """
     order = np.arange(1, HARMONICS + 1)
     absolute, relative = [], []
@@ -101,8 +103,9 @@ def _phases(people: dict[str, tuple[np.ndarray, np.ndarray]], code: int) -> np.n
     print(f"channels against thigh_x by {np.abs(others)[:12].mean(1).round(2).tolist()}", flush=True)
     moments = np.linspace(0, 2 * np.pi, 360, endpoint=False)
     best = moments[np.real(np.exp(1j * np.outer(moments, order)) @ thigh_x).argmax()]
-    base = np.where(order < 4, np.angle(thigh_x), -order * best)
-    return np.angle(np.exp(1j * base[:, None]) * others).T
+    low = (order < 4)[:, None]
+    measured = np.angle(thigh_x[:, None] * others)
+    return np.where(low, measured, np.angle(np.exp(-1j * order[:, None] * best))).T
 
 
 def _strides(people: dict[str, tuple[np.ndarray, np.ndarray]], code: int) -> list[np.ndarray]:

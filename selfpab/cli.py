@@ -97,7 +97,7 @@ def ingest(words: Words) -> None:
     made, failed = ingest([Path(s) for s in sources], Path(corpus), _config(IngestConfig, "ingest", settings))
     print(f"{corpus}: {len(made)} recordings of {len(made.people)} people, {made.hours:.1f} h")
     for path, reason in failed:
-        print(f"failed: {path}: {reason}", file=sys.stderr)
+        print(f"failed: {reason}" if reason.startswith(str(path)) else f"failed: {path}: {reason}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
@@ -242,6 +242,7 @@ def _config(kind: type[C], section: str, settings: list[str]) -> C:
 def _report(outcome: Any) -> None:
     """What was written, and what failed; exit 1 if anything did."""
     for name, problem in outcome:
-        print(f"failed: {name}: {problem}" if problem else f"wrote {name}", file=sys.stderr if problem else sys.stdout)
+        told = problem if problem and problem.startswith(str(name)) else f"{name}: {problem}"
+        print(f"failed: {told}" if problem else f"wrote {name}", file=sys.stderr if problem else sys.stdout)
     if any(problem for _, problem in outcome):
         raise typer.Exit(1)

@@ -177,8 +177,9 @@ def _waveforms(code: int, gain: np.ndarray, rng: np.random.Generator) -> np.ndar
     amplitude = amplitude * np.exp(0.36 * rng.standard_normal((count, 6)) + 0.12 * rng.standard_normal((count, 1)))
     order = np.arange(1, count + 1)[:, None]
     # Everybody moves in the same manner, so phases belong to the activity; the higher harmonics meet at one moment
-    # of the step, which makes them an impact and not a hum, and reaches both sensors.
-    phase = np.array(PHASES_RAD[code]).T + 0.45 * rng.standard_normal((count, 6))
+    # of the stride, which makes them an impact and not a hum, and reaches both sensors: so does what people differ by.
+    phase = np.array(PHASES_RAD[code]).T
+    phase = phase + 0.45 * rng.standard_normal((count, 1)) + 0.15 * rng.standard_normal((count, 6))
     stride = np.arange(POINTS) / POINTS * 2 * np.pi
     complex_amplitude = amplitude * np.exp(1j * phase)
     # The swinging thigh turns gravity; the tables hold the whole, so its share is taken out.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from selfpab.data.reading import read
+from selfpab.data.reading import in_civil_time, read
 from selfpab.data.sources import Problem, Source, pair_of, sources_in
 from selfpab.recording import Recording
 
@@ -27,6 +27,9 @@ class ReadConfig:
     repair: Literal["auto", "warn", "off"] = (
         "auto"  # sensors that are turned or swapped: turned back, told, not looked for
     )
+    calibrate: bool = True  # device files: gain and offset by the sensor's own still periods
+    align: bool = True  # device files: offset and drift between the two clocks by the movement
+    longest_offset_s: float = 93_600.0  # device files: how far the clocks may be apart
     non_wear: bool = True  # look for stretches in which the sensors were not worn
 
 
@@ -54,22 +57,32 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
 def prepared(source: Source, config: ReadConfig) -> Recording:
     """Read a source, put it into civil time, check and repair how the sensors were worn, mark where they were not.
 
-    Raises RecordingError, as `read`.
+    Raises RecordingError, as `read` and `read_pair`.
     """
+    from selfpab.data.device_pairs import read_pair
     from selfpab.data.placement import check_placement
     from selfpab.data.wear import non_wear
 
-    recording = read(
-        source.path if source.thigh is None else (source.path, source.thigh),
-        rate_hz=config.rate_hz,
-        subject=source.subject,
-        tz=source.tz or config.tz,
-        configured_at=source.configured_at or config.configured_at,
+    if source.thigh is not None:
+        recording = read_pair(
+            source.path,
+            source.thigh,
+            subject=source.subject,
+            calibrate=config.calibrate,
+            align=config.align,
+            look_for_non_wear=config.non_wear,
+            longest_offset_s=config.longest_offset_s,
+        )
+    else:
+        recording = read(source.path, rate_hz=config.rate_hz, subject=source.subject)
+        if config.non_wear:
+            marks = (*recording.marks, *non_wear(recording))
+            recording = replace(recording, marks=tuple(sorted(marks, key=lambda mark: (mark.first, mark.stop))))
+    recording = in_civil_time(
+        recording, source.path, source.tz or config.tz, source.configured_at or config.configured_at
     )
-    if config.non_wear:
-        marks = (*recording.marks, *non_wear(recording))
-        recording = replace(recording, marks=tuple(sorted(marks, key=lambda mark: (mark.first, mark.stop))))
-    return check_placement(recording, repair=config.repair)[0]
+    own = recording.samples.flags.writeable  # then nobody else holds it
+    return check_placement(recording, repair=config.repair, out=recording.samples if own else None)[0]
 
 
 def settings_of(config: ReadConfig) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from selfpab.recording import Recording, RecordingError
 FORMS = {".csv": read_csv, ".parquet": read_parquet, ".npz": read_hour}
 WANTED = (
     "wanted a .csv or .parquet file in the form of HARTH, an hourly .npz file of HUNT4, a folder of those, or a pair of "
-    ".cwa files"
+    "device files (.cwa, .gt3x, .bin)"
 )
 
 
@@ -34,8 +34,8 @@ def read(
 
     Parameters
     ----------
-    path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two .cwa files, which are
-        calibrated, put onto one clock and resampled (`selfpab.data.device_pairs`).
+    path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two device files, .cwa, or .gt3x
+        and .bin (which need pip install selfpab[devices]), which are calibrated, put onto one clock and resampled (`selfpab.data.device_pairs`).
     rate_hz : 50 says that a file stamped every 10 ms was sampled at 50 Hz; None believes the stamps.
     subject : the person's name; None takes the file's name (HUNT4: the folder's; a pair: the back's).
     tz, configured_at : the time zone of the recording's clock, and when that was set (`selfpab.data.zones`); None leaves
@@ -65,7 +65,14 @@ def read(
         if isinstance(path, tuple)
         else _read(named, rate_hz, subject)
     )
-    start = in_zone(recording.start, tz, named, configured_at)
+    return in_civil_time(recording, named, tz, configured_at)
+
+
+def in_civil_time(
+    recording: Recording, path: Path, tz: str | None, configured_at: str | datetime | None = None
+) -> Recording:
+    """The recording with its start in the time zone `tz`, which `source` then names; unchanged without `tz`."""
+    start = in_zone(recording.start, tz, path, configured_at)
     if tz is None:
         return recording
     said = {"tz": tz, "configured_at": None if configured_at is None else str(configured_at)}

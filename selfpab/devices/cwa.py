@@ -8,7 +8,8 @@ The parts: `cwa_header`, `cwa_blocks` (512 bytes each), `cwa_times` (runs, times
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -61,6 +62,16 @@ class CwaRecording:
         return len(self.samples) / self.layout.rate_hz
 
 
+class CwaFacts(NamedTuple):
+    """All of a `CwaRecording` but its samples."""
+
+    path: Path
+    header: CwaHeader
+    layout: Layout
+    blocks: np.ndarray  # cwa_blocks.TABLE (B,)
+    report: BlockReport
+
+
 class CwaPiece(NamedTuple):
     """Some blocks of a file, read one after the other."""
 
@@ -68,6 +79,10 @@ class CwaPiece(NamedTuple):
     states: np.ndarray  # uint8 (blocks,): what each is, as from `cwa_blocks.sort`
     blocks: np.ndarray  # TABLE (B,), the readable ones; `first` counts on from piece to piece, `run` is not yet known
     samples: np.ndarray  # int16 (n, 3) in counts
+
+
+def _new_room(layout: Layout, left: int) -> np.ndarray:
+    return np.empty((min(left, PIECE) * layout.capacity, 3), np.int16)
 
 
 def read_cwa(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) -> CwaRecording:
@@ -80,13 +95,43 @@ def read_cwa(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) ->
     Raises RecordingError for a file that is no .cwa, one without any readable block, and one whose blocks change
     rate, range or packing midway.
     """
+    samples, filled = np.empty((0, 3), np.int16), 0
+
+    def room(layout: Layout, left: int) -> np.ndarray:
+        nonlocal samples
+        if not len(samples):  # as if all were readable and full; what is never written needs no memory
+            samples = np.empty((left * layout.capacity, 3), np.int16)
+        return samples[filled:]
+
+    def take(piece: CwaPiece) -> None:
+        nonlocal filled
+        filled += len(piece.samples)
+
+    facts = scan_cwa(path, take, blocks=blocks, room=room)
+    samples.resize((filled, 3), refcheck=False)  # in place: gives back what blocks that were left out did not need
+    return CwaRecording(facts.path, facts.header, facts.layout, samples, facts.blocks, facts.report)
+
+
+def scan_cwa(
+    path: str | Path,
+    take: Callable[[CwaPiece], None],
+    *,
+    blocks: tuple[int, int | None] = (0, None),
+    room: Callable[[Layout, int], np.ndarray] = _new_room,
+) -> CwaFacts:
+    """One pass over a file, all that `read_cwa` gives but the samples; errors as of it.
+
+    Parameters
+    ----------
+    take : called with every piece, in the order of the file; pieces in front of the first readable block are left out.
+    room : gives, for the layout and the number of blocks left, an int16 array (n, 3) to whose front the next piece's
+        samples are written; of itself a new one each time.
+    """
     path = Path(path)
     with path.open("rb", buffering=0) as file:
         size, header, span = _opened(file, path, blocks)
-        # Room for as if all were readable and full; what is never written needs no memory.
         states = np.empty(span[1] - span[0], np.uint8)
         table = np.empty(span[1] - span[0], TABLE)
-        samples = np.empty((0, 3), np.int16)
         layout, rows, filled = None, 0, 0
         for number, raw in _raw_pieces(file, span):
             part = states[number - span[0] :][: len(raw)]
@@ -94,14 +139,14 @@ def read_cwa(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) ->
             facts, layout = _facts(raw, part, number, filled, layout, path)
             if layout is None:
                 continue
-            if not len(samples):
-                samples = np.empty(((span[1] - number) * layout.capacity, 3), np.int16)
-            filled += _decode(raw, part, facts, layout, samples[filled:])
+            samples = room(layout, span[1] - number)
+            got = _decode(raw, part, facts, layout, samples)
+            filled += got
             table[rows : rows + len(facts)] = facts
             rows += len(facts)
+            take(CwaPiece(layout, part, facts, samples[:got]))
     if layout is None:
         raise _unreadable(path, header, states, blocks)
-    samples.resize((filled, 3), refcheck=False)  # in place: gives back what blocks that were left out did not need
     table.resize(rows, refcheck=False)
     breaks = breaks_of(table, layout.rate_hz)
     table["run"] = np.cumsum(breaks.any)
@@ -114,7 +159,7 @@ def read_cwa(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) ->
         table=table,
         breaks=breaks,
     )
-    return CwaRecording(path, header, layout, samples, table, report)
+    return CwaFacts(path, header, layout, table, report)
 
 
 def cwa_pieces(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) -> Iterator[CwaPiece]:
@@ -138,6 +183,29 @@ def cwa_pieces(path: str | Path, *, blocks: tuple[int, int | None] = (0, None)) 
             before = before[:1]
         if layout is None:
             raise _unreadable(path, header, np.concatenate(before), blocks)
+
+
+def samples_between(file: BinaryIO, layout: Layout, blocks: np.ndarray, first: int, stop: int) -> np.ndarray:
+    """Samples first to stop, int16 (stop - first, 3) in counts, of an open file whose blocks TABLE (B,) are known.
+
+    Only the blocks that hold them are read, and their checksums are not looked at again.
+    """
+    low = bisect_right(blocks["first"], first) - 1  # numpy's would copy the field first
+    part = blocks[low : bisect_left(blocks["first"], stop)]
+    places = part["block"] - part["block"][0]
+    file.seek(HEADER_BYTES + int(part["block"][0]) * BLOCK_BYTES)
+    raw = file.read((int(places[-1]) + 1) * BLOCK_BYTES)
+    read = np.frombuffer(raw, BLOCK, len(raw) // BLOCK_BYTES)
+    if len(read) <= places[-1]:
+        raise RecordingError(f"{file.name}: became shorter while it was read; read it again when it is whole")
+    counts = np.empty((len(part), layout.capacity, 3), np.int16)
+    unpack(read if len(read) == len(part) else read[places], layout, counts)
+    if (part["samples"] == layout.capacity).all():
+        held = counts.reshape(-1, 3)
+    else:
+        held = counts[np.arange(layout.capacity) < part["samples"][:, None]]
+    begin = first - int(part["first"][0])
+    return held[begin : begin + stop - first]
 
 
 def _opened(file: BinaryIO, path: Path, blocks: tuple[int, int | None]) -> tuple[int, CwaHeader, tuple[int, int]]:

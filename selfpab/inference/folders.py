@@ -19,7 +19,8 @@ from selfpab import __version__
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
 from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
-from selfpab.data.sources import Source, check_distinct
+from selfpab.data.quality import quality_of, write_quality
+from selfpab.data.sources import Problem, Source, check_distinct
 from selfpab.data.store import file_checksum
 from selfpab.inference.model import Model, load
 from selfpab.inference.prediction import Prediction
@@ -50,7 +51,7 @@ def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) ->
 
     In it lie seconds.parquet, bouts.csv, daily.csv (and seconds.csv.gz with `csv`); info.json is written last: without it
     a folder is not finished. One that is finished, from the same files, settings and model, is not made again; any other
-    that an earlier call left there is.
+    that an earlier call left there is. quality.csv in `out` has a row for each, failures.csv what failed and why.
     """
     if not 0 <= config.uncertain_below <= 1:
         raise ConfigError(f"uncertain_below must be a probability between 0 and 1, got {config.uncertain_below}")
@@ -114,6 +115,13 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
                 outcome[name] = (str(source), reason_of(error)) if failed else (str(out / name), None)
                 progress.advance(note=name)
     told = [outcome[name] for name in names]
+    rows = [
+        json.loads((out / name / "info.json").read_text())["quality"]
+        for name, (_, reason) in zip(names, told, strict=True)
+        if reason is None
+    ]
+    failed = [Problem(source.path, told[i][1] or "") for i, source in enumerate(found) if told[i][1] is not None]
+    write_quality(out, rows, [*failed, *problems])
     return told + [(str(problem.path), problem.reason) for problem in problems]
 
 
@@ -148,6 +156,7 @@ def _one(item: tuple[str, Source], *, out: Path, config: PredictConfig, make: Ma
     taken = time.perf_counter() - began
     files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     info = _info(recording, about, config, facts, taken) | {"files": files, "key": key}
+    info["quality"] = quality_of(recording, name)
     write_text(folder / "info.json", json.dumps(info, indent=1))
 
 

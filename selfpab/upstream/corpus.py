@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
-from selfpab.data.sources import Source, check_distinct, person_name
+from selfpab.data.quality import quality_of, write_quality
+from selfpab.data.sources import Problem, Source, check_distinct, person_name
 from selfpab.data.store import Corpus, add_recording, file_checksum, stored_checksum, write_index
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
@@ -62,6 +63,8 @@ def ingest(
     corpus = write_index(folder)
     sums = Moments.joined(Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries)
     sums.normalisation(f"all people of {folder.name}").save(folder / "normalisation.json")
+    rows = (quality_of(corpus.recording(place), entry.file) for place, entry in enumerate(corpus.entries))
+    write_quality(folder, rows, [Problem(*item) for item in failed])
     return corpus, failed
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpab.data import preparation as module
+from selfpab.data import device_pairs
 from selfpab.data.parquet import write_parquet
 from selfpab.data.placement_turns import planted
 from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
-from selfpab.data.simulation import NO_FAULTS, Faults, simulate
+from selfpab.data.simulated_devices import DeviceFaults, PairFaults, write_pair
+from selfpab.data.simulation import NO_FAULTS, START, Faults, simulate, values_at
 from selfpab.data.sources import Source
 from selfpab.recording import RecordingError
 
@@ -61,19 +62,49 @@ def test_an_untouched_person_is_left_alone(tmp_path):
     np.testing.assert_array_equal(recording.acceleration_g, person.acceleration_g)
 
 
-def test_a_tables_clock_goes_before_the_settings(tmp_path, monkeypatch):
+def test_a_pair_is_read_as_the_settings_say_and_a_tables_clock_goes_before_them(tmp_path, monkeypatch):
     seen = {}
-    monkeypatch.setattr(
-        module, "read", lambda path, **settings: (seen.update(settings, path=path), simulate(1, 0.01)[0])[1]
+
+    def stand_in(back, thigh, **how):
+        seen.update(how, files=(back.name, thigh.name))
+        return simulate(1, 0.01)[0]
+
+    monkeypatch.setattr(device_pairs, "read_pair", stand_in)
+    config = ReadConfig(
+        tz="Europe/Oslo",
+        configured_at="2024-01-01",
+        calibrate=False,
+        align=False,
+        longest_offset_s=60.0,
+        non_wear=False,
     )
-    config = ReadConfig(tz="Europe/Oslo", configured_at="2024-01-01", rate_hz=50.0)
-    prepared(Source(tmp_path, tmp_path / "a.cwa", tmp_path / "b.cwa", "P1", "Asia/Tokyo", "2023-05-05"), config)
+    source = Source(tmp_path, tmp_path / "a.cwa", tmp_path / "b.cwa", "P1", "Asia/Tokyo", "2023-05-05")
+    recording = prepared(source, config)
+    assert (recording.source["tz"], recording.source["configured_at"]) == ("Asia/Tokyo", "2023-05-05")
     assert seen == {
-        "path": (tmp_path / "a.cwa", tmp_path / "b.cwa"), "rate_hz": 50.0, "subject": "P1", "tz": "Asia/Tokyo",
-        "configured_at": "2023-05-05",
+        "files": ("a.cwa", "b.cwa"), "subject": "P1", "calibrate": False, "align": False, "look_for_non_wear": False,
+        "longest_offset_s": 60.0,
     }  # fmt: skip
-    prepared(Source(tmp_path, tmp_path / "a.csv"), config)
-    assert (seen["path"], seen["tz"], seen["configured_at"]) == (tmp_path / "a.csv", "Europe/Oslo", "2024-01-01")
+    recording = prepared(Source(tmp_path, tmp_path / "a.cwa", tmp_path / "b.cwa", "P1"), config)
+    assert (recording.source["tz"], recording.source["configured_at"]) == ("Europe/Oslo", "2024-01-01")
+
+
+def test_a_simulated_pair_end_to_end(tmp_path):
+    faults = PairFaults(
+        back=DeviceFaults(turned="z"), thigh=DeviceFaults(offset_s=7.0, gain=(1.02, 1.0, 1.0)), swapped=True
+    )
+    pair = write_pair(tmp_path, hours=1.0, scenario="free-living", faults=faults, rate_hz=50.0)
+    (source,), _ = found_in([tmp_path], ReadConfig())
+    recording = prepared(source, ReadConfig())
+    assert recording.subject == "P001"
+    assert abs(recording.source["alignment"]["offset_s"] + 7.0) < 0.15  # the file called back is the thigh's
+    assert {"placement swap"} <= {mark.kind for mark in recording.marks}
+    # the grid is that of the file called back, which is the thigh's clock
+    shown = (recording.start - START).total_seconds() + recording.sample_times_s()
+    true_s = faults.thigh.true_s(shown, pair.recording.seconds / 2)
+    expected = values_at(pair.recording.samples, true_s * 50.0)
+    still = np.abs(np.diff(expected, axis=0, prepend=expected[:1])).max(axis=1) < 0.01
+    assert np.abs(recording.acceleration_g - expected)[still].mean() < 0.03
 
 
 def test_paths_and_one_named_pair(tmp_path):
@@ -107,7 +138,12 @@ def test_a_pair_that_is_not_one(config, error, words):
 def test_what_changes_a_recording_and_what_does_not(tmp_path):
     same = settings_of(ReadConfig())
     assert settings_of(ReadConfig(pairs="a,b", back="x", thigh="y")) == same
-    for other in (ReadConfig(tz="Asia/Tokyo"), ReadConfig(repair="off"), ReadConfig(non_wear=False)):
+    for other in (
+        ReadConfig(tz="Asia/Tokyo"),
+        ReadConfig(repair="off"),
+        ReadConfig(non_wear=False),
+        ReadConfig(align=False),
+    ):
         assert settings_of(other) != same
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfpab.devices.cwa import PIECE, cwa_pieces, read_cwa
+from selfpab.devices.cwa import PIECE, cwa_pieces, read_cwa, samples_between
 from selfpab.devices.cwa_report import LEFT_OUT, PART_FILLED, TAIL
 from selfpab.devices.cwa_writer import FORMS, Planted, layout_for, quantised, write_cwa
 from selfpab.recording import RecordingError
@@ -100,6 +100,24 @@ class TestRoundTrip:
         assert part.report.places("bad checksum") == [4]
         with pytest.raises(ValueError, match=r"blocks=\(3, 10\) was asked for; .* has the blocks 0 to 9"):
             read_cwa(tmp_path / "a.cwa", blocks=(3, 10))
+
+
+class TestParts:
+    def test_samples_between_are_those_of_the_whole(self, tmp_path):
+        planted = Planted(bad_checksums=[4, 5], empty=[9], missing=[12], restarts={20: 5.0})
+        written(tmp_path / "a.cwa", movement(40 * 120 + 7), planted=planted)
+        whole = read_cwa(tmp_path / "a.cwa")
+        with open(tmp_path / "a.cwa", "rb") as file:
+            for first, stop in [(0, 1), (119, 121), (450, 1300), (4379, len(whole.samples)), (0, len(whole.samples))]:
+                part = samples_between(file, whole.layout, whole.blocks, first, stop)
+                np.testing.assert_array_equal(part, whole.samples[first:stop])
+
+    def test_a_file_that_became_shorter_is_told(self, tmp_path):
+        written(tmp_path / "a.cwa", movement(1200))
+        whole = read_cwa(tmp_path / "a.cwa")
+        (tmp_path / "a.cwa").write_bytes((tmp_path / "a.cwa").read_bytes()[:-1])
+        with open(tmp_path / "a.cwa", "rb") as file, pytest.raises(RecordingError, match="became shorter"):
+            samples_between(file, whole.layout, whole.blocks, 1000, 1200)
 
 
 class TestRefuses:

@@ -69,7 +69,11 @@ def test_one_that_fails_does_not_stop_the_others(study, tmp_path, config):
         ("c", True),
     ]
     assert "b.csv" in outcome[1][1]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c", "failures.csv", "quality.csv"]
+    quality, failures = (pl.read_csv(tmp_path / "out" / f"{name}.csv") for name in ("quality", "failures"))
+    assert quality["name"].to_list() == ["a", "c"]
+    assert quality["gaps"].to_list() == [1, 1]
+    assert failures.rows() == [(str(study / "b.csv"), outcome[1][1])]
     for name in ("a", "c"):
         assert sorted(p.name for p in (tmp_path / "out" / name).iterdir()) == WRITTEN
         expected = load(config.model, precision="fp32").predict(read(study / f"{name}.parquet"))

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -53,7 +54,9 @@ def mixed(tmp_path):
 def reads(monkeypatch):
     seen = []
     real = preparation.read
-    monkeypatch.setattr(preparation, "read", lambda path, **settings: (seen.append(path.name), real(path, **settings))[1])
+    monkeypatch.setattr(
+        preparation, "read", lambda path, **settings: (seen.append(path.name), real(path, **settings))[1]
+    )
     return seen
 
 
@@ -87,6 +90,25 @@ def test_every_form_is_stored_and_a_broken_file_stops_nothing(mixed, tmp_path):
         back = corpus.recording(place).acceleration_g
         np.testing.assert_allclose(back, person("x", len(back), seed).samples, atol=0.5 / 4096 + 1e-6)
     assert len(open_corpus(tmp_path / "corpus")) == 3
+    quality, failures = (pl.read_csv(tmp_path / "corpus" / f"{name}.csv") for name in ("quality", "failures"))
+    assert quality.select("name", "subject").rows() == [(f"study-{n}", f"study/{n}") for n in ("a", "b", "hunt")]
+    assert failures.rows() == [(str(mixed / "c.csv"), failed[0][1])]
+
+
+def test_two_workers_store_what_one_process_stores(mixed, tmp_path):
+    one, two = (ingest([mixed], tmp_path / f"w{n}", IngestConfig(workers=n), quiet=True) for n in (1, 2))
+    assert one[0].checksum == two[0].checksum
+    assert [path.name for path, _ in two[1]] == ["c.csv"]
+    for place in range(3):
+        np.testing.assert_array_equal(one[0].counts(place), two[0].counts(place))
+
+
+def test_a_device_file_without_a_partner_is_told_and_stops_nothing(mixed, tmp_path):
+    (mixed / "P1_back.cwa").write_bytes(b"MD")
+    corpus, failed = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert len(corpus) == 3
+    assert sorted(path.name for path, _ in failed) == ["P1_back.cwa", "c.csv"]
+    assert "P1 has 1 of the back and 0 of the thigh" in dict((path.name, why) for path, why in failed)["P1_back.cwa"]
 
 
 def test_normalisation_is_the_moments_of_all_frames(mixed, tmp_path):

@@ -1,0 +1,269 @@
+"""Two raw device files, back and thigh -> one Recording at 50 Hz on the back's clock.
+
+Survey both (devices/surveys.py), calibrate each by its own stillness (calibration.py), find the thigh's clock against the
+back's from the movement (synchronisation.py), and filter both onto one grid (resampling.py). What was found and done stands
+in `source`, ready for JSON (pair_sources.py). Legend: N samples; a stretch is [first, stop) in steps of 20 ms since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from selfpab.data.checks import RATE_HZ, SECOND_NS, STEP_NS, sha256_of
+from selfpab.data.pair_sources import Device, Presence, clock_time, source_of
+from selfpab.data.store import COUNTS_PER_G, INT16_MAX
+from selfpab.data.wear import Temperatures, non_wear
+from selfpab.devices import calibration, synchronisation
+from selfpab.devices.calibration import NO_CALIBRATION
+from selfpab.devices.cwa_blocks import NO_TIME
+from selfpab.devices.resampling import DoesNotFit, resample
+from selfpab.devices.surveys import Movement, Survey, survey
+from selfpab.devices.synchronisation import LONGEST_OFFSET_S, Alignment, NotTogether
+from selfpab.recording import CHANNELS, NON_WEAR_OF, Mark, Recording, RecordingError, Segment
+
+WITHIN_NS = 1000  # so far inside its run a sample of the grid must lie: more than the rounding of times
+AT_ONCE = 1 << 17  # samples of one sensor that one thread makes: 44 minutes
+CLIPPING = "clipping"  # kind of a mark
+
+
+def read_pair(
+    back: str | Path,
+    thigh: str | Path,
+    *,
+    subject: str | None = None,
+    calibrate: bool = True,
+    align: bool = True,
+    look_for_non_wear: bool = True,
+    longest_offset_s: float = LONGEST_OFFSET_S,
+    room: Callable[[tuple[int, int]], np.ndarray] | None = None,
+    workers: int = 2,
+) -> Recording:
+    """One person's recording from the files of both sensors.
+
+    Samples lie at multiples of 20 ms of the back's clock, where both sensors recorded; elsewhere is a gap, and
+    `source["missing"]` says who was missing. Nothing is filtered across a gap of either sensor.
+
+    Parameters
+    ----------
+    back, thigh : .cwa files of AX3 or AX6, .gt3x of ActiGraph, .bin of GENEActiv, of any rate and range; they need not be
+        alike. The last two need `actfast` (pip install selfpab[devices]) and lie in memory whole (`other_makers`).
+    subject : the person's name; None takes the back's file name.
+    calibrate : bring gain and offset to what the sensor's own still periods say, where there are enough.
+    align : find the offset and drift between the clocks from the movement; False takes both clocks as they are.
+    look_for_non_wear : mark where the sensors were not worn, by stillness and the devices' temperatures (`wear`).
+    longest_offset_s : how far the clocks may be apart.
+    room : gives an int16 array of the shape asked for, such as a mapped file's, for the samples; None: memory.
+    workers : threads. Memory beside the result does not grow with them.
+
+    Returns
+    -------
+    Recording : int16, 4096 counts per g, or 2048 or 1024 where a value does not fit; without labels; `start` naive, as the
+        back's clock showed it. Marks "clipping" lie over the blocks (about a second) with clipped values; those of
+        non-wear are `wear.non_wear`'s.
+
+    Raises RecordingError (a ValueError) that names the files: what cannot be read, one file given twice, no common time;
+    NotTogether, one of these, for two people or two times.
+    """
+    devices = _surveyed([Path(back), Path(thigh)], calibrate, workers)
+    alignment = None
+    if align:
+        try:
+            alignment = synchronisation.synchronise(
+                *(device.survey.movement for device in devices), longest_offset_s=longest_offset_s
+            )
+        except NotTogether as error:
+            raise NotTogether(f"{back} and {thigh}: {error}") from error
+    devices = [device._replace(survey=_without_movement(device.survey)) for device in devices]
+    presence = _presence(_stretches(devices[0].survey, None), _stretches(devices[1].survey, alignment))
+    if not len(presence.both):
+        raise RecordingError(
+            f"{back} and {thigh}: were never recording at the same time: back {_span(devices[0].survey)}, thigh "
+            f"{_span(devices[1].survey)}, each by its own clock; give files of the same days"
+        )
+    segments = _segments(presence.both)
+    shape = (segments[-1].stop, len(CHANNELS))
+    samples = np.empty(shape, np.int16) if room is None else room(shape)
+    counts_per_g = _fill(samples, devices, segments, presence.both, alignment, workers)
+    recording = Recording(
+        subject=Path(back).stem if subject is None else subject,
+        start=clock_time(int(presence.both[0, 0]) * STEP_NS),
+        rate_hz=RATE_HZ,
+        samples=samples,
+        segments=segments,
+        marks=tuple(_clipping(devices, segments, presence.both, alignment)),
+        source=source_of(devices, alignment, presence, len(samples)),
+        counts_per_g=counts_per_g,
+    )
+    if not look_for_non_wear:
+        return recording
+    off = non_wear(recording, temperature=_temperatures(devices, int(presence.both[0, 0]) * STEP_NS, alignment))
+    marks = sorted((*recording.marks, *off), key=lambda mark: (mark.first, mark.stop))
+    return replace(recording, marks=tuple(marks))
+
+
+def _temperatures(devices: Sequence[Device], start_ns: int, alignment: Alignment | None) -> Temperatures:
+    """Seconds since the recording's start and degrees of every block with a time, of the sensors that measure it."""
+    found = {}
+    for name, device in zip(NON_WEAR_OF, devices, strict=True):
+        blocks = device.survey.blocks
+        times_ns = device.survey.clock.times_ns(blocks["first"])
+        known = (times_ns != NO_TIME) & np.isfinite(blocks["temperature_c"])
+        if not known.any():
+            continue
+        times_ns = times_ns[known] if name == "back" else _back_ns(alignment, times_ns[known])
+        found[name] = ((times_ns - start_ns) / SECOND_NS, blocks["temperature_c"][known].astype(np.float64))
+    return found
+
+
+def _surveyed(paths: Sequence[Path], calibrate: bool, workers: int) -> list[Device]:
+    for path in paths:
+        if not path.is_file():
+            raise RecordingError(f"{path}: there is no such file; give the device files of both sensors")
+    with ThreadPoolExecutor(workers) as pool:
+        surveys, hashes = pool.map(survey, paths), pool.map(sha256_of, paths)
+        found = [
+            Device(own, sha256, calibration.calibrate(own.stillness) if calibrate else NO_CALIBRATION)
+            for own, sha256 in zip(surveys, hashes, strict=True)
+        ]
+    for path, device in zip(paths, found, strict=True):
+        if not device.survey.clock.runs:
+            raise RecordingError(
+                f"{path}: none of its blocks has a time, so it cannot be laid beside another; leave it out"
+            )
+    if found[0].sha256 == found[1].sha256:
+        raise RecordingError(f"{paths[0]} and {paths[1]}: are the same; give the files of two sensors, back and thigh")
+    return found
+
+
+def _without_movement(found: Survey) -> Survey:
+    return found._replace(movement=Movement(0, found.movement.rate_hz, np.zeros(0, np.float32)))
+
+
+def _thigh_ns(alignment: Alignment | None, back_ns: np.ndarray) -> np.ndarray:
+    return back_ns if alignment is None else alignment.thigh_ns(back_ns)
+
+
+def _back_ns(alignment: Alignment | None, thigh_ns: np.ndarray) -> np.ndarray:
+    """The inverse; clocks differ by parts of a thousand at most, so that each round wins three digits."""
+    back_ns = thigh_ns
+    for _ in range(8):
+        back_ns = back_ns - (_thigh_ns(alignment, back_ns) - thigh_ns)
+    return back_ns
+
+
+def _stretches(found: Survey, alignment: Alignment | None) -> np.ndarray:
+    """Steps of the grid at which one device recorded, int64 (runs, 2)."""
+    edges_ns = np.array([(run.start_ns, run.stop_ns) for run in found.clock.runs], np.int64).reshape(-1, 2)
+    edges_ns = _back_ns(alignment, edges_ns)
+    first, stop = -(-(edges_ns[:, 0] + WITHIN_NS) // STEP_NS), -(-(edges_ns[:, 1] - WITHIN_NS) // STEP_NS)
+    return np.stack([first, stop], axis=1)[first < stop]
+
+
+def _presence(back: np.ndarray, thigh: np.ndarray) -> Presence:
+    edges = np.unique(np.concatenate([back.ravel(), thigh.ravel()]))
+    stretches = np.stack([edges[:-1], edges[1:]], axis=1)
+    recorded = []
+    for own in (back, thigh):
+        run = np.searchsorted(own[:, 0], edges[:-1], "right") - 1
+        recorded.append((run >= 0) & (edges[:-1] < own[run, 1]) if len(own) else np.zeros(len(stretches), bool))
+    # Neighbours that are alike become one: runs that follow on each other leave no gap.
+    state = recorded[0] + 2 * recorded[1]
+    begins = np.flatnonzero(np.diff(state, prepend=-1))
+    ends = np.append(begins[1:], len(state)) - 1
+    joined = np.stack([stretches[begins, 0], stretches[ends, 1]], axis=1)
+    return Presence(joined, recorded[0][begins], recorded[1][begins])
+
+
+def _segments(both: np.ndarray) -> tuple[Segment, ...]:
+    edges = [0, *np.cumsum(both[:, 1] - both[:, 0]).tolist()]
+    starts_s = ((both[:, 0] - both[0, 0]) * (STEP_NS / SECOND_NS)).tolist()
+    return tuple(Segment(a, b, start_s) for (a, b), start_s in zip(pairwise(edges), starts_s, strict=True))
+
+
+def _fill(
+    samples: np.ndarray,
+    devices: Sequence[Device],
+    segments: Sequence[Segment],
+    both: np.ndarray,
+    alignment: Alignment | None,
+    workers: int,
+) -> int:
+    """Write the samples (N, 6) of both sensors; the counts per g with which all fit."""
+
+    def make(place: int, first: int, stop: int, step: int, counts_per_g: int) -> None:
+        times_ns = np.arange(step, step + stop - first) * STEP_NS
+        resample(
+            devices[place].survey,
+            _thigh_ns(alignment, times_ns) if place else times_ns,
+            samples[first:stop, 3 * place : 3 * place + 3],
+            counts_per_g=counts_per_g,
+            calibration=devices[place].calibration,
+        )
+
+    pieces = [
+        (place, first, min(first + AT_ONCE, segment.stop), int(step) + first - segment.first)
+        for segment, step in zip(segments, both[:, 0], strict=True)
+        for first in range(segment.first, segment.stop, AT_ONCE)
+        for place in range(2)
+    ]
+    largest_g = max(device.survey.largest_g for device in devices)
+    too_large: DoesNotFit | None = None
+    for counts_per_g in (counts for counts in COUNTS_PER_G if largest_g * counts <= INT16_MAX):
+        with ThreadPoolExecutor(workers) as pool:
+            waiting = [pool.submit(make, *piece, counts_per_g) for piece in pieces]
+            try:
+                for piece in waiting:
+                    piece.result()
+                return counts_per_g
+            except DoesNotFit as error:  # calibration or the filter's swing made it larger than any raw value
+                too_large = error
+                for piece in waiting:
+                    piece.cancel()
+    what = too_large or f"{devices[0].survey.path} and {devices[1].survey.path}: {largest_g:.1f} g was measured"
+    raise RecordingError(f"{what}; no device measures so much: copy the file from the device again")
+
+
+def _clipping(
+    devices: Sequence[Device], segments: Sequence[Segment], both: np.ndarray, alignment: Alignment | None
+) -> list[Mark]:
+    """Marks over the blocks with clipped values, neighbours as one."""
+    begins = np.array([segment.first for segment in segments])
+    marks = []
+    for place, name in enumerate(("back", "thigh")):
+        found = devices[place].survey
+        blocks = found.blocks[found.blocks["clipped"] > 0]
+        edges = np.stack([blocks["first"], blocks["first"] + blocks["samples"] - 1])
+        edges_ns = found.clock.times_ns(edges.ravel()).reshape(2, -1)
+        known = (edges_ns != NO_TIME).all(axis=0)
+        blocks, edges_ns = blocks[known], edges_ns[:, known]
+        if place:
+            edges_ns = _back_ns(alignment, edges_ns)
+        steps = edges_ns // STEP_NS + np.array([[0], [2]])
+        segment = np.maximum(np.searchsorted(both[:, 0], steps, "right") - 1, 0)
+        within = np.clip(steps - both[segment, 0], 0, both[segment, 1] - both[segment, 0])
+        first, stop = begins[segment] + within
+        kept = np.flatnonzero(first < stop)
+        joined: list[list[int]] = []
+        for a, b, count in zip(
+            first[kept].tolist(), stop[kept].tolist(), blocks["clipped"][kept].tolist(), strict=True
+        ):
+            if joined and a <= joined[-1][1]:
+                joined[-1][1:] = [b, joined[-1][2] + count]
+            else:
+                joined.append([a, b, count])
+        marks += [
+            Mark(a, b, CLIPPING, f"{name}: {count} raw samples at the end of ±{found.layout.range_g:g} g")
+            for a, b, count in joined
+        ]
+    return sorted(marks, key=lambda mark: mark.first)
+
+
+def _span(found: Survey) -> str:
+    runs = found.clock.runs
+    return f"from {clock_time(runs[0].start_ns):%Y-%m-%d %H:%M:%S} to {clock_time(runs[-1].stop_ns):%Y-%m-%d %H:%M:%S}"

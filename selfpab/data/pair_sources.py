@@ -1,0 +1,190 @@
+"""What is said of a recording made from two device files: plain values, ready for JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from selfpab.data.checks import RATE_HZ, SECOND_NS, STEP_NS
+from selfpab.devices.calibration import Calibration
+from selfpab.devices.surveys import Survey
+from selfpab.devices.synchronisation import Alignment
+
+LISTED = 1000  # stretches without one or both sensors
+LINES = 100  # of a report
+LOW_CONFIDENCE = 0.5  # of the minutes with movement agree with the alignment (ours)
+
+
+class Device(NamedTuple):
+    """One file, and what was found in it."""
+
+    survey: Survey
+    sha256: str
+    calibration: Calibration
+
+
+class Presence(NamedTuple):
+    """Stretches that follow each other, int64 (n, 2) in steps of 20 ms since 1970, and which sensor recorded in each."""
+
+    stretches: np.ndarray
+    back: np.ndarray  # bool (n,)
+    thigh: np.ndarray
+
+    @property
+    def both(self) -> np.ndarray:
+        return self.stretches[self.back & self.thigh]
+
+
+def source_of(
+    devices: Sequence[Device], alignment: Alignment | None, presence: Presence, samples: int
+) -> dict[str, Any]:
+    """`Recording.source` of a pair.
+
+    form "cwa", "gt3x", "bin", or two of these as in "cwa and bin"; path and sha256 of both together; back, thigh: the file, its device, rates, report, clock and calibration;
+    alignment: offset, drift and how sure they are; missing: stretches by the back's clock in which a sensor recorded
+    nothing, the first 1000 of missing_stretches; repairs and warnings: in words. Unknown numbers are null.
+    """
+    back, thigh = devices
+    missing = _missing(presence)
+    source = {
+        "path": f"{back.survey.path} and {thigh.survey.path}",
+        "form": " and ".join(dict.fromkeys(device.survey.path.suffix.lower()[1:] for device in devices)),
+        "rows": samples,
+        "sha256": hashlib.sha256(f"{back.sha256}\n{thigh.sha256}\n".encode()).hexdigest(),
+        "repairs": [*_repairs("back", back), *_repairs("thigh", thigh), *_of_alignment(alignment)],
+        "warnings": _warnings(back, thigh, alignment),
+        "back": _device(back),
+        "thigh": _device(thigh),
+        "alignment": _alignment(alignment),
+        "missing": missing[:LISTED],
+        "missing_stretches": len(missing),
+        "missing_seconds": sum(row["seconds"] for row in missing),
+    }
+    return _plain(source)
+
+
+def clock_time(time_ns: int) -> datetime:
+    """A device's time as its clock showed it, to the microsecond.
+
+    >>> clock_time(1_709_550_000_020_000_000)
+    datetime.datetime(2024, 3, 4, 11, 0, 0, 20000)
+    """
+    return datetime(1970, 1, 1) + timedelta(microseconds=time_ns // 1000)
+
+
+def _missing(presence: Presence) -> list[dict[str, Any]]:
+    rows = []
+    for (first, stop), back, thigh in zip(presence.stretches.tolist(), presence.back, presence.thigh, strict=True):
+        if not (back and thigh):
+            rows.append(
+                {
+                    "sensor": "thigh" if back else "back" if thigh else "both",
+                    "from": clock_time(first * STEP_NS),
+                    "to": clock_time(stop * STEP_NS),
+                    "seconds": (stop - first) * STEP_NS / SECOND_NS,
+                }
+            )
+    return rows
+
+
+def _repairs(name: str, device: Device) -> list[str]:
+    survey, calibration = device.survey, device.calibration
+    rate_hz = survey.layout.rate_hz
+    how = "interpolated, nothing above " + f"{0.4 * rate_hz:g} Hz is in it," if rate_hz < RATE_HZ else "filtered"
+    told = [f"{name}: {how} to {RATE_HZ:g} Hz from {rate_hz:g} Hz, {survey.clock.rate_hz:.3f} Hz by the device's clock"]
+    if calibration.applied:
+        told.append(
+            f"{name}: calibrated by its own stillness, error {calibration.error_before_mg:.1f} mg before and "
+            f"{calibration.error_after_mg:.1f} mg after"
+        )
+    return told + [f"{name}: {line}" for line in survey.clock.told[:LINES]]
+
+
+def _of_alignment(alignment: Alignment | None) -> list[str]:
+    return [alignment.told] if alignment is not None and alignment.confidence > 0 else []
+
+
+def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[str]:
+    told = []
+    for name, device in (("back", back), ("thigh", thigh)):
+        if not device.calibration.applied:
+            told.append(f"{name}: not calibrated: {device.calibration.why}")
+        told += [f"{name}: {line}" for line in device.survey.warnings[:LINES]]
+    if alignment is None:
+        told.append("the clocks were taken as they are: nobody looked how they lie")
+    elif alignment.confidence < LOW_CONFIDENCE:
+        told.append(f"the clocks may not be aligned (confidence {alignment.confidence:.2f}): {alignment.told}")
+    ids = [device.survey.header.device_id for device in (back, thigh)]
+    if ids[0] is not None and ids[0] == ids[1]:
+        told.append(f"both files name device {ids[0]}: is one of them of another day?")
+    return told
+
+
+def _device(device: Device) -> dict[str, Any]:
+    path, header, layout, blocks, report, clock, *_ = device.survey
+    lines = str(report).splitlines()
+    more = [f"... and {len(lines) - LINES} more"] if len(lines) > LINES else []
+    return {
+        "file": path.name,
+        "sha256": device.sha256,
+        "device": header.device,
+        "device_id": header.device_id,
+        "session_id": header.session_id,
+        "firmware": header.firmware,
+        "configured_start": header.start,
+        "configured_stop": header.stop,
+        "layout": str(layout),
+        "rate_hz": layout.rate_hz,
+        "range_g": layout.range_g,
+        "from": clock_time(clock.runs[0].start_ns),
+        "to": clock_time(clock.runs[-1].stop_ns),
+        "samples": report.samples,
+        "faults": report.counts,
+        "report": "\n".join(lines[:LINES] + more),
+        "clock": {
+            "rate_hz": clock.rate_hz,
+            "rate_ppm": (clock.rate_hz / layout.rate_hz - 1) * 1e6,
+            "jitter_ms": clock.jitter_ms,
+            "line_seconds": clock.span_s,
+            "runs": len(clock.runs),
+            "told": list(clock.told[:LINES]),
+        },
+        "calibration": dict(device.calibration._asdict()),
+        "largest_g": device.survey.largest_g,
+        "temperature_c": [blocks["temperature_c"].min(), blocks["temperature_c"].max()],
+        "battery_v": [blocks["battery_v"][0], blocks["battery_v"][-1]],
+    }
+
+
+def _alignment(alignment: Alignment | None) -> dict[str, Any] | None:
+    if alignment is None:
+        return None
+    return {
+        "offset_s": alignment.offset_s,
+        "drift_ppm": alignment.drift_ppm,
+        "confidence": alignment.confidence,
+        "residual_s": alignment.residual_s,
+        "windows": len(alignment.windows),
+        "windows_used": alignment.windows["used"].sum(),
+        "knots": [clock_time(time_ns) for time_ns in alignment.knots_ns.tolist()],
+        "knots_offset_s": alignment.offset_ns / SECOND_NS,
+        "told": alignment.told,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same of dicts, lists, strings, whole and finite numbers; None for numbers that are not known."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,59 @@
+"""A row per recording: what a person who cleans a cohort needs."""
+
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from selfpab.data.quality import COLUMNS, quality_of, write_quality
+from selfpab.data.sources import Problem
+from selfpab.recording import Mark, Recording, Segment
+
+HOUR = 180_000
+
+
+def recording(source=None, marks=()):
+    segments = (Segment(0, HOUR, 0.0), Segment(HOUR, 3 * HOUR, 7200.0))
+    samples = np.zeros((3 * HOUR, 6), np.int16)
+    return Recording(
+        "P1", datetime(2024, 1, 2, 8), 50.0, samples, None, segments, tuple(marks), source or {}, counts_per_g=4096
+    )
+
+
+def test_a_table_of_values_has_what_its_samples_say():
+    row = quality_of(recording(), "study-P1")
+    assert list(row) == list(COLUMNS)
+    known = {key: value for key, value in row.items() if value is not None}
+    assert known == {
+        "name": "study-P1", "subject": "P1", "start": "2024-01-02T08:00:00", "hours": 3.0, "gaps": 1, "gap_hours": 1.0,
+        "non_wear_hours": 0.0, "back_off_hours": 0.0, "thigh_off_hours": 0.0,
+    }  # fmt: skip
+
+
+def test_a_pair_says_how_it_was_made():
+    def device(applied, **faults):
+        return {"calibration": {"applied": applied, "error_after_mg": 2.5 + applied}, "faults": faults}
+
+    source = {
+        "back": device(True, **{"bad checksum": 2, "restart": 1}),
+        "thigh": device(False, **{"missing blocks": 5}),
+        "alignment": {"offset_s": 1.5, "drift_ppm": -20.0, "confidence": 0.9},
+        "warnings": ["thigh: not calibrated", "look at it"],
+    }
+    marks = [
+        Mark(0, HOUR, "non-wear"), Mark(HOUR, HOUR + 90_000, "non-wear thigh"), Mark(0, 5, "clipping"),
+        Mark(0, 9, "placement thigh", "turned: x; repaired"),
+    ]  # fmt: skip
+    row = quality_of(recording(source, marks), "P1")
+    assert (row["non_wear_hours"], row["back_off_hours"], row["thigh_off_hours"]) == (1.0, 0.0, 0.5)
+    assert row["placement"] == "placement thigh: turned: x; repaired"
+    assert (row["back_error_mg"], row["thigh_error_mg"], row["calibrated"]) == (3.5, 2.5, "back")
+    assert (row["clock_offset_s"], row["clock_drift_ppm"], row["clock_confidence"]) == (1.5, -20.0, 0.9)
+    assert row["blocks_lost"] == 7
+    assert row["remarks"] == "thigh: not calibrated; look at it"
+
+
+def test_the_tables_of_a_cohort(tmp_path):
+    write_quality(tmp_path, [quality_of(recording(), "a")], [Problem(tmp_path / "x.cwa", "x.cwa: is empty, sadly")])
+    assert pl.read_csv(tmp_path / "quality.csv").columns == list(COLUMNS)
+    assert pl.read_csv(tmp_path / "failures.csv").rows() == [(str(tmp_path / "x.cwa"), "x.cwa: is empty, sadly")]
