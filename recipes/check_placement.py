@@ -1,9 +1,10 @@
 """How often planted faults of wearing are found in real recordings, and how often something is found that is not there.
 
-python recipes/check_placement.py DATA OUT [learn=yes]
+python recipes/check_placement.py DATA OUT [learn=yes] [simulated=20]
 
 DATA: a folder with `harth` and `har70plus`. The table of postures comes from HARTH alone; people of HARTH are tested
-with a table without them. learn=yes writes selfpab/data/placement_postures.json anew. Writes OUT/results.json.
+with a table without them. learn=yes writes selfpab/data/placement_postures.json anew; simulated: so many people of an
+hour each, besides the real ones. Writes OUT/results.json.
 """
 
 import itertools
@@ -123,7 +124,7 @@ def pieces(recording: Recording, minutes: float) -> list[Recording]:
     ]
 
 
-def main(data: Path, out: Path, learn: bool) -> None:
+def main(data: Path, out: Path, learn: bool, simulated: int) -> None:
     began = time.perf_counter()
     harth = [r for r in open_dataset(data / "harth").recordings()]
     worn = [recording for recording in harth if recording.subject not in TURNED]
@@ -173,7 +174,7 @@ def main(data: Path, out: Path, learn: bool) -> None:
         ("thigh turned about x", Faults(flipped=("thigh",)), ({"thigh": "x"}, False, 0.0)),
         ("swapped", Faults(swapped=True), ({}, True, 0.0)),
     ):
-        for recording in simulate(20, 1.0, seed=1, faults=faults):
+        for recording in simulate(simulated, 1.0, seed=1, faults=faults):
             found = check_placement(recording)[1]
             count(title, "simulated", outcome(found, len(recording), case, {}))
     report = {"counts": results, "not right": details, "seconds": round(time.perf_counter() - began)}
@@ -183,5 +184,8 @@ def main(data: Path, out: Path, learn: bool) -> None:
 
 
 if __name__ == "__main__":
-    folder, to, *words = sys.argv[1:]
-    main(Path(folder), Path(to), "learn=yes" in words)
+    given = dict(word.split("=") for word in sys.argv[3:])
+    if len(sys.argv) < 3 or set(given) - {"learn", "simulated"} or given.get("learn", "no") not in ("yes", "no"):
+        sys.exit(__doc__)
+    learn, simulated = given.get("learn") == "yes", int(given.get("simulated", 20))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), learn, simulated)

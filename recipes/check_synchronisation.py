@@ -123,7 +123,9 @@ def check(recordings: list[Recording]) -> dict[str, object]:
     still = {name: [sedentary(r, codes) for r in recordings] for name, codes in SEDENTARY.items()}
     backs = [movement(times, back) for times, back, _ in whole]
     thighs = [movement(times, thigh) for times, _, thigh in whole]
-    untouched = [synchronise(back, thigh).offset_s for back, thigh in zip(backs, thighs, strict=True)]
+    found = {r.subject: tried(b, t) for r, b, t in zip(recordings, backs, thighs, strict=True)}
+    untouched = {subject: one.offset_s for subject, one in found.items() if one is not None and one.confidence}
+    lags = list(untouched.values())
     halves = [
         (Movement(START_NS, 25.0, back.magnitude_g[:half]), Movement(START_NS, 25.0, thigh.magnitude_g[half:]))
         for back, thigh in zip(backs, thighs, strict=True)
@@ -133,9 +135,9 @@ def check(recordings: list[Recording]) -> dict[str, object]:
     return {
         "recordings": len(recordings),
         "lag of the body, s": {
-            "mean": round(float(np.mean(untouched)), 4),
-            "standard deviation": round(float(np.std(untouched, ddof=1)), 4),
-            "by recording": {r.subject: round(lag, 3) for r, lag in zip(recordings, untouched, strict=True)},
+            "mean": round(float(np.mean(lags)), 4) if lags else None,
+            "standard deviation": round(float(np.std(lags, ddof=1)), 4) if len(lags) > 1 else None,
+            "by recording": {subject: round(lag, 3) for subject, lag in untouched.items()},
         },
         "planted": outcome((s, planted(rng, s[0][-1], bent=bool(i % 2))) for i, s in enumerate(whole)),
         "sedentary": {
@@ -157,6 +159,8 @@ def check(recordings: list[Recording]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     out, *folders = sys.argv[1:]
     result = check([recording for folder in folders for recording in open_dataset(folder).recordings()])
     write_text(Path(out), json.dumps(result, indent=1) + "\n")

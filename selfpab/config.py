@@ -43,13 +43,13 @@ def load(kind: type[C], *, preset: str | Path = "paper", section: str = "", sett
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(f"a setting is key=value, got {setting!r}")
+        if _wants_text(kind, key, text):
+            given[key] = text
+            continue
         try:
-            value: Any = yaml.safe_load(text) if text else ""
+            given[key] = yaml.safe_load(text) if text else ""
         except yaml.YAMLError as error:
             raise ConfigError(f"{setting} is no YAML value: {error}") from error
-        if _wants_text(kind, key, text):
-            value = text
-        given[key] = value
     return changed(build(kind, values), given)
 
 

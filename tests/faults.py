@@ -22,7 +22,7 @@ HOME = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Fault:
-    """Replace `old` by `new` in `file`: `test` must fail."""
+    """Replace `old` by `new` in `file`: `test`, a file or FILE::NAME in it, must fail."""
 
     name: str
     file: str
@@ -110,6 +110,76 @@ FAULTS = [
         "return Normalisation(self.upstream.normalisation.mean + 1, self.upstream.normalisation.std)",
         "tests/test_methods.py",
     ),
+    Fault(
+        "a device's clock runs on through a gap",
+        "selfpab/devices/clock.py",
+        "return np.where((line >= 0) & (found < self.ends[line]), found, np.nan)",
+        "return np.where(line >= 0, found, np.nan)",
+        "tests/devices/test_clock.py::TestRuns",
+    ),
+    Fault(
+        "a night on a table outvotes the day",
+        "selfpab/devices/calibration.py",
+        "weights = 1 / counts[inverse.reshape(-1)]",
+        "weights = np.ones(len(means_g))",
+        "tests/devices/test_calibration.py::test_a_night_on_a_table_does_not_outvote_the_rest",
+    ),
+    Fault(
+        "the filter looks across a gap",
+        "selfpab/devices/resampling.py",
+        "wanted[begin:end], (run.first, run.stop))",
+        "wanted[begin:end], (runs[0].first, runs[-1].stop))",
+        "tests/devices/test_resampling.py::TestGaps",
+    ),
+    Fault(
+        "two people synchronised",
+        "selfpab/devices/synchronisation.py",
+        "if best.chance < ACCEPTED:",
+        "if best.chance < 1:",
+        "tests/devices/test_synchronisation.py::TestStrangers",
+    ),
+    Fault(
+        "wrong lags pull at the drift",
+        "selfpab/devices/drift_lines.py",
+        "return np.clip(1 - (rest / (4.685 * scale)) ** 2, 0, None) ** 2",
+        "return np.ones_like(rest)",
+        "tests/devices/test_drift_lines.py::TestFit",
+    ),
+    Fault(
+        "the thigh calibrated as the back",
+        "selfpab/data/device_pairs.py",
+        "calibration=devices[place].calibration,",
+        "calibration=devices[0].calibration,",
+        "tests/data/test_device_pairs.py::TestValues::test_are_calibrated",
+    ),
+    Fault(
+        "a turn repaired the wrong way round",
+        "selfpab/data/placement.py",
+        "(wear.turn.matrix().T for wear in",
+        "(wear.turn.matrix() for wear in",
+        "tests/data/test_placement.py::test_an_angle_is_turned_back",
+    ),
+    Fault(
+        "a quiet sleeper taken for a table",
+        "selfpab/data/wear.py",
+        "lifeless = life < LIFE",
+        "lifeless = True",
+        "tests/data/test_wear.py::test_breath_tells_the_quietest_sleeper_from_a_table",
+    ),
+    Fault(
+        "the clock taken to have been set at the start",
+        "selfpab/data/zones.py",
+        "start if configured_at is None else _moment(configured_at, path)",
+        "start",
+        "tests/data/test_zones.py::test_a_clock_set_in_winter_is_an_hour_behind_in_summer_and_the_other_way_round",
+    ),
+    Fault(
+        "back and thigh swapped in a pair of files",
+        "selfpab/data/sources.py",
+        'sides["back"][0], sides["thigh"][0], subject)',
+        'sides["thigh"][0], sides["back"][0], subject)',
+        "tests/data/test_sources.py::test_words_for_the_places_tell_a_pair",
+    ),
 ]
 
 
@@ -147,7 +217,7 @@ def main(words: list[str]) -> int:
 
 
 def tests_pass(folder: Path, test: str) -> bool:
-    """Are the tests of this file green, with the package of this folder?"""
+    """Is this test, or are those of this file, green, with the package of this folder?"""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 
 from selfpab.config import ConfigError, build, describe, dump, load, preset_names, preset_values
+from selfpab.data.preparation import ReadConfig
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,9 @@ def test_every_preset_is_a_mapping_of_sections():
     assert {"paper", "authors", "small", "tiny"} <= set(preset_names())
     for name in preset_names():
         assert all(isinstance(section, dict) for section in preset_values(name).values())
+
+
+def test_a_text_is_taken_as_typed_even_if_it_is_no_yaml():
+    settings = ["pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa", "tz=Europe/Oslo"]
+    config = load(ReadConfig, preset="paper", section="predict", settings=settings)
+    assert (config.pairs, config.tz) == ("{subject}_LB_*.cwa,{subject}_RT_*.cwa", "Europe/Oslo")

@@ -14,6 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import scipy.interpolate
+import scipy.linalg
+import scipy.ndimage  # noqa: F401  # all three here: threads that import scipy at the same moment break one another
 
 from selfpab.data.checks import RATE_HZ, SECOND_NS, STEP_NS, sha256_of
 from selfpab.data.pair_sources import Device, Presence, clock_time, source_of

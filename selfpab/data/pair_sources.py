@@ -45,9 +45,10 @@ def source_of(
 ) -> dict[str, Any]:
     """`Recording.source` of a pair.
 
-    form "cwa", "gt3x", "bin", or two of these as in "cwa and bin"; path and sha256 of both together; back, thigh: the file, its device, rates, report, clock and calibration;
-    alignment: offset, drift and how sure they are; missing: stretches by the back's clock in which a sensor recorded
-    nothing, the first 1000 of missing_stretches; repairs and warnings: in words. Unknown numbers are null.
+    form "cwa", "gt3x", "bin", or two of these as in "cwa and bin"; path and sha256 of both together; back, thigh: the
+    file, its device, rates, report, clock and calibration; alignment: offset, drift and how sure they are; missing:
+    stretches by the back's clock in which a sensor recorded nothing, the first 1000 of missing_stretches; repairs and
+    warnings: in words. Unknown numbers are null.
     """
     back, thigh = devices
     missing = _missing(presence)

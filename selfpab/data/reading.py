@@ -34,8 +34,9 @@ def read(
 
     Parameters
     ----------
-    path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two device files, .cwa, or .gt3x
-        and .bin (which need pip install selfpab[devices]), which are calibrated, put onto one clock and resampled (`selfpab.data.device_pairs`).
+    path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two device files,
+        .cwa, or .gt3x and .bin where actfast is installed (pip install selfpab[devices]), which are calibrated, put onto
+        one clock and resampled (`selfpab.data.device_pairs`).
     rate_hz : 50 says that a file stamped every 10 ms was sampled at 50 Hz; None believes the stamps.
     subject : the person's name; None takes the file's name (HUNT4: the folder's; a pair: the back's).
     tz, configured_at : the time zone of the recording's clock, and when that was set (`selfpab.data.zones`); None leaves
@@ -87,7 +88,7 @@ def _read_pair(back: Path, thigh: Path, rate_hz: float | None, subject: str | No
     for file in (back, thigh):
         _check_there(file)
         if file.suffix.lower() not in DEVICES:
-            raise RecordingError(f"{file}: is no {' or '.join(DEVICES)} file; wanted a device file of each sensor")
+            raise RecordingError(f"{file}: is no {', '.join(DEVICES)} file; wanted a device file of each sensor")
     return read_pair(back, thigh, subject=subject)
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 READABLE = (".csv", ".parquet", ".npz")
-DEVICES = (".cwa",)
-PLACES = {
-    "back": r"lower[-_ ]?back|l?back|lb|trunk|b",
-    "thigh": r"(?:right|left|r|l)?[-_ ]?thigh|th|leg|t",
-}
+DEVICES = (".cwa", ".gt3x", ".bin")
+GENEACTIV = b"Device Identity"  # how its .bin begins
+PLACES = ("back", "thigh")
+WORDS = (  # for the places; those of a later row count where a name has none of an earlier one: a person may be called B
+    {"back": r"lower[-_ ]?back|l?back", "thigh": r"(?:right|left|r|l)?[-_ ]?thigh"},
+    {"back": r"lb|trunk|b", "thigh": r"rt|lt|th|leg|t"},
+)
 COLUMNS = ("subject", "back", "thigh")
 OPTIONAL = ("tz", "configured_at")
 HOW = (
@@ -151,7 +153,7 @@ def _pairs(folder: Path, pairs: str | None) -> tuple[list[Source], list[Problem]
     files = sorted(
         file
         for file in folder.rglob("*")
-        if file.suffix.lower() in DEVICES and file.is_file() and not file.name.startswith(".")
+        if file.suffix.lower() in DEVICES and file.is_file() and not file.name.startswith(".") and _is_device(file)
     )
     if pairs is not None and Path(pairs).suffix.lower() == ".csv":
         return _of_table(folder, Path(pairs))
@@ -178,12 +180,15 @@ def _pairs(folder: Path, pairs: str | None) -> tuple[list[Source], list[Problem]
 def _by_words(folder: Path, files: Sequence[Path]) -> Iterator[tuple[Path, str | None, str | None]]:
     """File, subject and place, by the word for the place in its name; None where there is no such word, or both."""
     for file in files:
-        hits = [
-            (place, re.sub(rf"(?<![^\W_\d])(?:{words})(?![^\W_\d])", "\0", file.stem, flags=re.IGNORECASE))
-            for place, words in PLACES.items()
-        ]
-        hits = [(place, text) for place, text in hits if text.count("\0") == 1]
-        if len(hits) != 1:
+        hits: list[tuple[str, str]] = []
+        for words in WORDS:
+            for place in PLACES:
+                pattern = rf"(?<![^\W_\d])(?:{words[place]})(?![^\W_\d])"
+                hits.append((place, re.sub(pattern, "\0", file.stem, flags=re.IGNORECASE)))
+            hits = [(place, text) for place, text in hits if "\0" in text]
+            if hits:
+                break
+        if len(hits) != 1 or hits[0][1].count("\0") != 1:
             yield file, None, None
             continue
         (place, text), parent = hits[0], file.parent.relative_to(folder)
@@ -237,6 +242,15 @@ def _of_table(folder: Path, table: Path) -> tuple[list[Source], list[Problem]]:
         extra = {column: row[column] or None for column in OPTIONAL if column in head}
         found.append(Source(folder, back, thigh, row["subject"], **extra))
     return found, problems
+
+
+def _is_device(file: Path) -> bool:
+    """Of .bin files, whose suffix others have too, only those of a GENEActiv, or that are damaged at the front."""
+    if file.suffix.lower() != ".bin":
+        return True
+    with file.open("rb") as opened:
+        head = opened.read(len(GENEACTIV))
+    return head == GENEACTIV or not head.strip(b"\0")
 
 
 def _is(file: Path, pairs: str | None) -> bool:

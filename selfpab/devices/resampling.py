@@ -1,10 +1,10 @@
 """Raw counts at a device's own times -> calibrated int16 counts on any times, such as an even grid of 50 Hz.
 
-Two steps, both exact in time. A linear-phase low-pass brings every rate to 100 Hz (those that 64 samples do not divide
-evenly to a few Hz beside) by the device's own counting of samples (one matrix product for many samples at once); a quintic B-spline, whose droop the low-pass makes good, gives the
-values at the wanted fractions between those. Measured for 50 Hz (tests/devices/test_resampling.py): up to 20 Hz a sine
-keeps its amplitude within 0.4 %, from 31 Hz on it is at least 60 dB down, and in between half is left at 25 Hz. Devices
-below 50 Hz are interpolated: up to 0.4 of their rate passes, and images beyond 0.6 are removed.
+Two steps, both exact in time. A linear-phase low-pass brings every rate to 100 Hz, or close to it, by the device's own
+counting of samples (one matrix product for many samples at once); a quintic B-spline, whose droop the low-pass makes
+good, gives the values at the wanted fractions between those. Measured for 50 Hz (tests/devices/test_resampling.py): up
+to 20 Hz a sine keeps its amplitude within 0.4 %, from 31 Hz on it is at least 60 dB down, and in between half is left at
+25 Hz. Devices below 50 Hz are interpolated: up to 0.4 of their rate passes, and images beyond 0.6 are removed.
 
 Each run of blocks is filtered by itself, and goes on beyond its ends as its own mirror image: nothing rings across a gap
 and gravity stays as it is. Only of the last quarter of a second next to a gap the filter sees a part twice.

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from selfpab.data.device_pairs import _back_ns, read_pair
+from selfpab.data.reading import read
 from selfpab.devices import calibration, synchronisation
 from selfpab.devices.calibration import NO_CALIBRATION
 from selfpab.devices.cwa_writer import Planted, write_cwa
 from selfpab.devices.movement_lags import WINDOWS
 from selfpab.devices.synchronisation import Alignment, NotTogether
 from selfpab.recording import RecordingError
+from tests.fake_actfast import actigraph, counted_ns, geneactiv, write
 
 START = datetime(2024, 3, 4, 11)
 START_NS = int(np.datetime64(START, "ns").astype(np.int64))
@@ -224,6 +226,62 @@ class TestAlignment:
         monkeypatch.setattr(synchronisation, "synchronise", refuse)
         with pytest.raises(NotTogether, match=r"back\.cwa and .*thigh\.cwa: not the same person"):
             read_pair(*write_both(tmp_path, 20))
+
+
+@pytest.mark.usefixtures("known_clocks")
+class TestOtherMakers:
+    def test_a_geneactiv_and_an_actigraph_that_slept(self, tmp_path, monkeypatch):
+        back, thigh = tmp_path / "back.bin", tmp_path / "thigh.gt3x"
+        pages_s = np.arange(60) * 3.5
+        own_s = (pages_s[:, None] + np.arange(300) * 3.5 / 300).ravel()
+        awake_s = np.array([second for second in range(200) if not 90 <= second < 120])
+        thigh_s = (
+            (awake_s[:, None] + np.arange(30) / 30).ravel() - OFFSET_S + 20
+        )  # true: its clock stands at whole ones
+        degrees = {"temperature_c": 20 + pages_s / 100, "temperature_ns": START_NS + (pages_s * 1e9).astype(np.int64)}
+        stamps_ns = START_NS + (awake_s + 20) * 10**9
+        warnings = ["record 7 is damaged"]
+        results = {
+            back: geneactiv(moved(own_s, 0), counted_ns(degrees["temperature_ns"], 300, 85.7), **degrees),
+            thigh: actigraph(moved(thigh_s, 1), counted_ns(stamps_ns, 30, 30), warnings=warnings),
+        }
+        write(monkeypatch, results)
+        monkeypatch.setattr(
+            synchronisation, "synchronise", lambda *_, **__: ALIGNED._replace(offset_ns=np.full(2, OFFSET_S * 1e9))
+        )
+        measured = {}
+        monkeypatch.setattr(
+            "selfpab.data.device_pairs.non_wear", lambda _, *, temperature: measured.update(temperature) or ()
+        )
+        recording = read_pair(back, thigh)
+        assert set(measured) == {"back"}  # an ActiGraph tells no temperature
+        source = recording.source
+        assert source["form"] == "bin and gt3x"
+        assert "thigh: actfast: record 7 is damaged" in source["warnings"]
+        assert (source["back"]["device"], source["thigh"]["device"]) == ("GENEActiv 1.1", "ActiGraph wGT3XBT")
+        assert source["thigh"]["temperature_c"] == [None, None]
+        assert source["back"]["temperature_c"] == pytest.approx([20, 22.065], abs=1e-3)
+        (sleep,) = [row for row in source["missing"] if 25 < row["seconds"] < 35]
+        assert (sleep["sensor"], sleep["seconds"]) == ("thigh", pytest.approx(30, abs=0.05))
+        assert len(recording.segments) == 2
+        true_s = (recording.start - START).total_seconds() + recording.sample_times_s()
+        for segment in recording.segments:
+            inner = slice(segment.first + 30, segment.stop - 30)
+            wanted = np.concatenate([moved(true_s[inner], 0), moved(true_s[inner], 1)], axis=1)
+            assert np.abs(recording.acceleration_g[inner] - wanted).max() < 0.002
+
+    def test_beside_an_axivity(self, tmp_path, monkeypatch):
+        thigh = write_both(tmp_path)[1]
+        stamps_ns = START_NS + np.arange(200) * 10**9
+        values = moved(np.arange(20_000) / 100, 0)
+        result = actigraph(values, counted_ns(stamps_ns, 100, 100), rate_hz=100)
+        write(monkeypatch, {tmp_path / "back.gt3x": result})
+        recording = read((tmp_path / "back.gt3x", thigh))
+        assert recording.source["form"] == "gt3x and cwa"
+        assert recording.subject == "back"
+        true_s = recording.sample_times_s() + (recording.start - START).total_seconds()
+        wanted = np.concatenate([moved(true_s, 0), moved(true_s, 1)], axis=1)
+        assert np.abs(recording.acceleration_g - wanted)[20:-20].max() < 0.002
 
 
 class TestRefuses:

@@ -67,7 +67,7 @@ def test_a_pair_needs_two_device_files(tmp_path):
     (tmp_path / "thigh.csv").touch()
     for thigh, settings, message in (
         ("thigh.cwa", {}, r"thigh\.cwa: there is no such file; did you mean 'thigh\.csv'\?"),
-        ("thigh.csv", {}, r"thigh\.csv: is no \.cwa file; wanted a device file of each sensor"),
+        ("thigh.csv", {}, r"thigh\.csv: is no \.cwa, \.gt3x, \.bin file; wanted a device file of each sensor"),
         ("back.cwa", {"rate_hz": 50.0}, r"rate_hz=50 was asked for; device files know their rate: leave it out"),
     ):
         with pytest.raises(RecordingError, match=message):

@@ -31,12 +31,16 @@ def reasons(problems: list[Problem]) -> dict[str, str]:
         ("P1_back.cwa", "P1_thigh.cwa", "P1"),
         ("P1-lower_back.CWA", "P1-Thigh.cwa", "P1"),
         ("P1_B.cwa", "P1_T.cwa", "P1"),
+        ("P1_back.bin", "P1_thigh.gt3x", "P1"),
         ("back_P1.cwa", "right-thigh_P1.cwa", "P1"),
         ("P1_lb_visit2.cwa", "P1_th_visit2.cwa", "P1_visit2"),
         ("P1/back.cwa", "P1/thigh.cwa", "P1"),
         ("P1/v2/back.cwa", "P1/v2/thigh.cwa", "P1/v2"),
         ("Tobias_B.cwa", "Tobias_T.cwa", "Tobias"),
         ("12back.cwa", "12thigh.cwa", "12"),
+        ("B_back.cwa", "B_thigh.cwa", "B"),
+        ("T_lowerback.cwa", "T_rightthigh.cwa", "T"),
+        ("3_LB.cwa", "3_RT.cwa", "3"),
     ],
 )  # fmt: skip
 def test_words_for_the_places_tell_a_pair(tmp_path, back, thigh, subject):
@@ -128,7 +132,9 @@ def test_one_file_and_one_persons_folder(tmp_path):
 def test_what_holds_no_recording(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no .*nowhere"):
         sources_in(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"holds no recordings: wanted .csv, .parquet, .npz, .* pairs of .cwa files"):
+    with pytest.raises(
+        ValueError, match=r"holds no recordings: wanted .csv, .parquet, .npz, .* pairs of .cwa, .gt3x, .bin files"
+    ):
         sources_in(tmp_path)
     touch(tmp_path, "P1_back.cwa")
     with pytest.raises(ValueError, match=r"one sensor; wanted both: back=FILE thigh=FILE"):
@@ -141,3 +147,12 @@ def test_names_must_differ(tmp_path):
         check_distinct([one.name, other.name], [one, other])
     check_distinct(["a", "b"], [one, other])
     assert person_name(Path("data/dsads"), "p1") == "dsads/p1"
+
+
+def test_a_bin_file_of_something_else_is_not_a_device(tmp_path):
+    touch(tmp_path, "P1_back.cwa", "P1_thigh.cwa")
+    (tmp_path / "weights.bin").write_bytes(b"\x01\x02 something else")
+    (tmp_path / "P2_back.bin").write_bytes(b"Device Identity\r\n")
+    sources, problems = sources_in(tmp_path)
+    assert [source.subject for source in sources] == ["P1"]
+    assert list(reasons(problems)) == ["P2_back.bin"]

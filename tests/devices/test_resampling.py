@@ -9,6 +9,7 @@ from selfpab.devices.calibration import NO_CALIBRATION
 from selfpab.devices.cwa_writer import Planted, write_cwa
 from selfpab.devices.resampling import DoesNotFit, low_pass_of, resample, spline_weights
 from selfpab.devices.surveys import survey
+from tests.fake_actfast import counted_ns, geneactiv, write
 
 START = datetime(2024, 3, 4, 11)
 START_NS = int(np.datetime64(START, "ns").astype(np.int64))
@@ -83,6 +84,42 @@ class TestFilter:
         np.testing.assert_allclose(low_pass.weights.sum(axis=0), 1, atol=1e-5)
         assert low_pass.hop == rate_hz * 0.64
         np.testing.assert_allclose(spline_weights().sum(axis=0), 1, atol=1e-6)
+
+
+class TestOtherMakersRates:
+    """Pages of 300 samples, as a GENEActiv writes them, of a device that is 200 ppm fast."""
+
+    @pytest.mark.parametrize(
+        ("rate_hz", "hz"),
+        [(30.0, 5.0), (30.0, 11.0), (40.0, 15.0), (66.7, 20.0), (70.0, 20.0), (85.7, 15.0), (90.0, 20.0)],
+    )
+    def test_what_people_do_passes_at_its_time(self, tmp_path, monkeypatch, rate_hz, hz):
+        amplitude, rest = self.wave(tmp_path, monkeypatch, rate_hz, hz)
+        assert abs(amplitude) == pytest.approx(1, abs=0.004)
+        assert abs(np.angle(amplitude)) / (2 * np.pi * hz) < 5e-6
+        assert rest < 10 ** (-65 / 20)
+
+    @pytest.mark.parametrize(("rate_hz", "hz"), [(66.7, 32.0), (85.7, 31.0), (85.7, 40.0), (90.0, 44.0)])
+    def test_what_would_alias_is_gone(self, tmp_path, monkeypatch, rate_hz, hz):
+        amplitude, rest = self.wave(tmp_path, monkeypatch, rate_hz, hz)
+        assert np.hypot(abs(amplitude), rest) < 10 ** (-60 / 20)
+
+    @staticmethod
+    def wave(folder, monkeypatch, rate_hz, hz):
+        true_s = np.arange(24 * 300) / (rate_hz * (1 + 200e-6))
+        turning = np.exp(2j * np.pi * hz * true_s)
+        samples = np.stack([2 * turning.real, 2 * turning.imag, np.ones_like(true_s)], axis=1)
+        stamps_ns = START_NS + np.rint(true_s[::300] * 1e9).astype(np.int64)
+        result = geneactiv(samples, counted_ns(stamps_ns, 300, rate_hz), rate_hz=rate_hz)
+        write(monkeypatch, {folder / "a.bin": result})
+        found = survey(folder / "a.bin")
+        times = grid(found)
+        x, y, z = resampled(found, times)[100:-100].T
+        np.testing.assert_allclose(z, 1, atol=0.51 / COUNTS)
+        wanted = np.exp(2j * np.pi * hz * (times[100:-100] - START_NS) * 1e-9)
+        signal = (x + 1j * y) / 2
+        amplitude = np.vdot(wanted, signal) / len(signal)
+        return amplitude, np.sqrt((np.abs(signal - amplitude * wanted) ** 2).mean())
 
 
 class TestTime:

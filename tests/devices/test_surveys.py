@@ -8,8 +8,9 @@ import pytest
 from selfpab.devices.cwa import PIECE, read_cwa
 from selfpab.devices.cwa_blocks import NO_TIME, SECOND_NS
 from selfpab.devices.cwa_writer import Planted, layout_for, write_cwa
-from selfpab.devices.surveys import STEP_NS, survey
+from selfpab.devices.surveys import AT_ONCE, STEP_NS, survey
 from selfpab.recording import RecordingError
+from tests.fake_actfast import actigraph, counted_ns, write
 
 START = datetime(2024, 3, 4, 11)
 
@@ -179,3 +180,60 @@ class TestOnePass:
             survey(tmp_path / "b.cwa")
         with pytest.raises(RecordingError, match=r"has 16 bytes and is no \.cwa file"):
             survey(str(tmp_path / "a.cwa"))
+
+
+class TestOtherMakers:
+    """The same values as a .cwa and as actfast gives them."""
+
+    @pytest.fixture
+    def both(self, tmp_path, monkeypatch):
+        rate_hz, seconds = 100, 4000  # more blocks than are summed up at once
+        rng = np.random.default_rng(5)
+        samples = rng.normal([0.3, -0.8, 0.4], 0.2, (seconds * rate_hz, 3))
+        samples[7, 0], samples[-9, 2] = -3.625, 2.5
+        write_cwa(tmp_path / "a.cwa", samples, form="ax6", rate_hz=100.0, range_g=8, start=START)
+        read = read_cwa(tmp_path / "a.cwa")
+        stamps_ns = read.times_ns()[0] + np.arange(seconds) * SECOND_NS
+        times_ns = counted_ns(stamps_ns, rate_hz, rate_hz)
+        write(monkeypatch, {tmp_path / "a.gt3x": actigraph(read.acceleration_g(), times_ns, rate_hz=100)})
+        return survey(tmp_path / "a.cwa"), survey(tmp_path / "a.gt3x"), read.acceleration_g()
+
+    def test_give_the_same(self, both):
+        cwa, other, _ = both
+        assert other.largest_g == cwa.largest_g == 3.625
+        assert other.clock.rate_hz == pytest.approx(100, rel=1e-9)
+        size = min(len(cwa.movement.magnitude_g), len(other.movement.magnitude_g))
+        assert abs(other.movement.start_ns - cwa.movement.start_ns) < STEP_NS
+        known = np.isfinite(cwa.movement.magnitude_g[:size]) & np.isfinite(other.movement.magnitude_g[:size])
+        assert known.sum() >= size - 2
+        off = np.abs(cwa.movement.magnitude_g[:size] - other.movement.magnitude_g[:size])[known]
+        assert off.max() < 1e-3  # stamps of a .cwa have a grain of 30 microseconds
+        assert len(other.stillness) == 400
+        for name in ("mean_g", "sd_g"):
+            np.testing.assert_allclose(other.stillness[name], cwa.stillness[name], atol=2e-6)
+
+    def test_samples_can_be_had_and_are_nobody_s_to_change(self, both):
+        _, other, samples_g = both
+        with other.opened() as samples:
+            np.testing.assert_array_equal(samples(0, len(samples_g)), samples_g)
+            np.testing.assert_array_equal(samples(17, 18), samples_g[17:18])
+
+    @pytest.mark.parametrize("samples", [29, 31, AT_ONCE * 30 + 1])
+    def test_a_sample_alone(self, tmp_path, monkeypatch, samples):
+        values = np.tile([0.5, -0.25, 0.125], (samples, 1))
+        times_ns = 10**18 + np.arange(samples) * 33_333_333
+        times_ns[-1] += 10 * SECOND_NS
+        write(monkeypatch, {tmp_path / "a.gt3x": actigraph(values, times_ns)})
+        found = survey(tmp_path / "a.gt3x")
+        with found.opened() as held:
+            np.testing.assert_array_equal(held(0, samples), values)
+        assert [run.stop - run.first for run in found.clock.runs] == [samples - 1, 1]
+
+    def test_days_that_no_device_records(self, tmp_path, monkeypatch):
+        days = np.arange(0, 130, 5)  # none a week after the one before
+        times_ns = counted_ns(10**18 + days * 86_400 * SECOND_NS, 30, 30)
+        write(monkeypatch, {tmp_path / "a.gt3x": actigraph(np.ones((len(times_ns), 3)), times_ns)})
+        with pytest.raises(
+            RecordingError, match=r"26 runs lie within 125 days .* the clock is wrong: leave the file out$"
+        ):
+            survey(tmp_path / "a.gt3x")
