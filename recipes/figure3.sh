@@ -12,7 +12,6 @@ export PATH="$home/.venv/bin:$PATH"
 mkdir -p "$2" && cd "$2"
 
 [ -f corpus-all/normalisation.json ] || selfpab ingest "$SELFPAB_DATA"/{harth,dsads,daphnet} corpus-all repair=off
-folders=()
 for hours in 1 3 10 all; do
   amount=(); [ $hours = all ] || amount=(hours=$hours)
   name=$hours; [ $hours = all ] || name=${hours}h
@@ -25,6 +24,5 @@ for hours in 1 3 10 all; do
   done
   mkdir -p "$home/results/har70plus-$name/pretraining"
   cp fig3-pre-$name/{config.yaml,metrics.jsonl} "$home/results/har70plus-$name/pretraining/"
-  folders+=("$home/results/har70plus-$name")
 done
-selfpab reproduce figure3 "$home/results/har70plus-figure3" results="$(IFS=,; echo "${folders[*]}")"
+(cd "$home" && selfpab reproduce figure3 results/har70plus-figure3 results=results/har70plus-1h,results/har70plus-3h,results/har70plus-10h,results/har70plus-all)
