@@ -67,7 +67,10 @@ def _wants_text(kind: type, key: str, text: str) -> bool:
     hint: Any = kind
     for part in key.split("."):
         hint = typing.get_type_hints(hint).get(part) if dataclasses.is_dataclass(hint) else None
-    return hint is str or (str in typing.get_args(hint) and text not in ("", "null", "none"))
+    choices = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return text in choices  # YAML would make False of off
+    return hint is str or (str in choices and text not in ("", "null", "none"))
 
 
 def build(kind: type[C], values: Mapping[str, Any]) -> C:
@@ -160,6 +163,8 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
             except ConfigError:
                 continue
     elif typing.get_origin(hint) is typing.Literal:
+        if value is False and "off" in typing.get_args(hint):
+            return "off"  # as YAML reads it in a preset
         if value in typing.get_args(hint):
             return value
         hint = " | ".join(map(str, typing.get_args(hint)))

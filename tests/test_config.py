@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from selfpab.config import ConfigError, build, describe, dump, load, preset_names, preset_values
+from selfpab.config import ConfigError, build, changed, describe, dump, load, preset_names, preset_values
 from selfpab.data.preparation import ReadConfig
 
 
@@ -117,6 +117,8 @@ def test_every_preset_is_a_mapping_of_sections():
 
 
 def test_a_text_is_taken_as_typed_even_if_it_is_no_yaml():
-    settings = ["pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa", "tz=Europe/Oslo"]
+    settings = ["pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa", "tz=Europe/Oslo", "repair=off"]
     config = load(ReadConfig, preset="paper", section="predict", settings=settings)
+    assert config.repair == "off"
+    assert changed(config, {"repair": False}).repair == "off"  # of a preset file
     assert (config.pairs, config.tz) == ("{subject}_LB_*.cwa,{subject}_RT_*.cwa", "Europe/Oslo")

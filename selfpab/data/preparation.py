@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from selfpab.data.reading import in_civil_time, read
 from selfpab.data.sources import Problem, Source, pair_of, sources_in
-from selfpab.recording import Recording
+from selfpab.data.zones import in_zone
+from selfpab.recording import Recording, RecordingError
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,22 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
         found.append(pair_of(Path(config.back), Path(config.thigh)))
     elif not paths:
         raise ValueError("wanted recordings: files or folders, or back=FILE thigh=FILE")
+    if config.tz is not None or config.configured_at is not None:  # before hours of reading
+        in_zone(datetime(2024, 1, 1, 12), config.tz, Path("tz="), config.configured_at)
     for path in paths:
         sources, wrong = sources_in(path, config.pairs)
         found += sources
         problems += wrong
-    return found, problems
+    once: dict[tuple[Path, ...], Source] = {}
+    for source in found:  # one table may serve several folders
+        key = tuple(file.resolve() for file in source.files) if source.thigh is not None else (source.path,)
+        try:
+            if source.tz is not None:
+                in_zone(datetime(2024, 1, 1, 12), source.tz, source.path, source.configured_at)
+            once.setdefault(key if source.thigh is not None else (*key, source.study), source)
+        except RecordingError as error:
+            problems.append(Problem(source.path, str(error)))
+    return list(once.values()), problems
 
 
 def prepared(source: Source, config: ReadConfig) -> Recording:
@@ -81,6 +94,8 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
     recording = in_civil_time(
         recording, source.path, source.tz or config.tz, source.configured_at or config.configured_at
     )
+    looked_for = {"non_wear": config.non_wear, "placement": config.repair != "off"}
+    recording = replace(recording, source={**recording.source, "looked_for": looked_for})
     own = recording.samples.flags.writeable  # then nobody else holds it
     return check_placement(recording, repair=config.repair, out=recording.samples if own else None)[0]
 

@@ -21,7 +21,7 @@ COLUMNS = {
     "non_wear_hours": "neither sensor worn",
     "back_off_hours": "the back's sensor alone not worn",
     "thigh_off_hours": "the thigh's sensor alone not worn",
-    "placement": "sensors found turned or swapped, and whether that was repaired",
+    "placement": "sensors found turned or swapped, and whether that was repaired; empty: not looked for",
     "back_error_mg": "mean distance of still periods from 1 g, after calibration",
     "thigh_error_mg": "the same of the thigh's sensor",
     "calibrated": "sensors whose gain and offset were corrected",
@@ -35,7 +35,7 @@ LOST = ("bad checksum", "erased", "no data block", "contradictory block", "missi
 
 
 def quality_of(recording: Recording, name: str) -> dict[str, Any]:
-    """A row of `COLUMNS`; None where a thing does not apply or was not looked for."""
+    """A row of `COLUMNS`; None where a thing does not apply or was not looked for (`source["looked_for"]`)."""
     rate_hz, source = recording.rate_hz, recording.source
     gaps_s = [
         b.start_s - (a.start_s + len(a) / rate_hz)
@@ -45,11 +45,14 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         kind: sum(mark.stop - mark.first for mark in recording.marks if mark.kind == kind) / rate_hz / 3600
         for kind in (NON_WEAR, *NON_WEAR_OF.values())
     }
+    looked_for = source.get("looked_for", {})
     placed = [f"{mark.kind}: {mark.evidence}" for mark in recording.marks if mark.kind.startswith(PLACEMENT)]
     sensors: dict[str, Mapping[str, Any]] = {s: source[s] for s in NON_WEAR_OF if isinstance(source.get(s), Mapping)}
     calibrations = {sensor: about["calibration"] for sensor, about in sensors.items()}
     alignment = source.get("alignment") or {}
     lost = sum(about["faults"].get(kind, 0) for about in sensors.values() for kind in LOST)
+    if not looked_for.get("non_wear", True):
+        hours = dict.fromkeys(hours)
     return {
         "name": name,
         "subject": recording.subject,
@@ -57,9 +60,9 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         "hours": round(len(recording) / rate_hz / 3600, 4),
         "gaps": len(gaps_s),
         "gap_hours": round(sum(gaps_s) / 3600, 4),
-        "non_wear_hours": round(hours[NON_WEAR], 4),
-        **{f"{sensor}_off_hours": round(hours[kind], 4) for sensor, kind in NON_WEAR_OF.items()},
-        "placement": "; ".join(placed) or None,
+        "non_wear_hours": _short(hours[NON_WEAR]),
+        **{f"{sensor}_off_hours": _short(hours[kind]) for sensor, kind in NON_WEAR_OF.items()},
+        "placement": "; ".join(placed) or ("nothing found" if looked_for.get("placement") else None),
         **{f"{sensor}_error_mg": _short(calibrations.get(sensor, {}).get("error_after_mg")) for sensor in NON_WEAR_OF},
         "calibrated": ", ".join(s for s, about in calibrations.items() if about["applied"]) if sensors else None,
         "clock_offset_s": _short(alignment.get("offset_s")),
@@ -71,7 +74,7 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
 
 
 def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    return None if value is None else round(value, 4)
 
 
 def write_quality(folder: Path, rows: Iterable[Mapping[str, Any]], failed: Iterable[Problem]) -> None:

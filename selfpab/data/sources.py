@@ -7,6 +7,7 @@ guessed: a device file without a partner is a problem that is named.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ WORDS = (  # for the places; those of a later row count where a name has none of
     {"back": r"lb|trunk|b", "thigh": r"rt|lt|th|leg|t"},
 )
 COLUMNS = ("subject", "back", "thigh")
-OPTIONAL = ("tz", "configured_at")
+OPTIONAL = ("visit", "tz", "configured_at")
 HOW = (
     "names that differ in the words back and thigh alone (P1_back.cwa, P1_thigh.cwa); or "
     "pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa; or pairs=TABLE.csv with the columns subject, back, thigh"
@@ -33,7 +34,8 @@ class Source:
     """One recording to be read.
 
     study : the folder that was named, or that the file lies in. path : the file, a folder of hourly files, or the back's
-    device file, whose partner is `thigh`. tz, configured_at : of a table's row.
+    device file, whose partner is `thigh`. visit : which of a person's recordings. visit, tz, configured_at : of a table's
+    row.
     """
 
     study: Path
@@ -42,6 +44,7 @@ class Source:
     subject: str | None = None
     tz: str | None = None
     configured_at: str | None = None
+    visit: str | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -52,9 +55,9 @@ class Source:
 
     @property
     def short_name(self) -> str:
-        """The person's name of a pair, else the name of the file or folder without its suffix."""
+        """The person's name, and visit, of a pair, else the name of the file or folder without its suffix."""
         if self.thigh is not None and self.subject:
-            return _plain(self.subject)
+            return _plain("_".join(filter(None, (self.subject, self.visit))))
         return _plain(self.path.stem if self.path.suffix.lower() in READABLE else self.path.name)
 
     @property
@@ -99,7 +102,8 @@ def sources_in(path: Path, pairs: str | None = None) -> tuple[list[Source], list
             )
         return [Source(path.parent, path)], []
     if any(path.glob("*.npz")):
-        return [Source(path.parent, path)], []
+        paired, problems = _pairs(path, pairs)
+        return [Source(path.parent, path), *paired], problems
     found = [Source(path, hours) for hours in sorted(path.iterdir()) if hours.is_dir() and any(hours.glob("*.npz"))]
     found += [
         Source(path, file)
@@ -150,11 +154,7 @@ def person_name(study: Path, subject: str) -> str:
 
 
 def _pairs(folder: Path, pairs: str | None) -> tuple[list[Source], list[Problem]]:
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in DEVICES and file.is_file() and not file.name.startswith(".") and _is_device(file)
-    )
+    files = sorted(file for file in _below(folder) if file.suffix.lower() in DEVICES and _is_device(file))
     if pairs is not None and Path(pairs).suffix.lower() == ".csv":
         return _of_table(folder, Path(pairs))
     named = _by_patterns(folder, files, pairs) if pairs else _by_words(folder, files)
@@ -219,29 +219,51 @@ def _of_table(folder: Path, table: Path) -> tuple[list[Source], list[Problem]]:
     """Pairs by a csv file; paths count from `folder` or from where the table lies."""
     if not table.is_file():
         raise ValueError(f"pairs={table}: there is no such file; wanted a table with the columns {', '.join(COLUMNS)}")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        head = reader.fieldnames or []
-        if missing := [column for column in COLUMNS if column not in head]:
-            raise ValueError(
-                f"{table} has the columns {', '.join(head) or 'none'}; {', '.join(missing)} missing (commas between them?); "
-                f"wanted {', '.join(COLUMNS)}, and {' or '.join(OPTIONAL)} where you like"
-            )
-        rows = list(reader)
-    found, problems = [], []
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            head = reader.fieldnames or []
+            rows = [{key: (cell or "").strip() for key, cell in row.items() if key} for row in reader]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{table} is not UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8"
+        ) from error
+    if missing := [column for column in COLUMNS if column not in head]:
+        raise ValueError(
+            f"{table} has the columns {', '.join(head) or 'none'}; {', '.join(missing)} missing (commas between them?); "
+            f"wanted {', '.join(COLUMNS)}, and {' or '.join(OPTIONAL)} where you like"
+        )
+    found: list[Source] = []
+    problems = []
     for line, row in enumerate(rows, 2):
         named = [
             next((p for p in (folder / row[c], table.parent / row[c]) if p.is_file()), row[c]) for c in COLUMNS[1:]
         ]
-        if lost := [name for name in named if not isinstance(name, Path)]:
-            problems.append(
-                Problem(table, f"line {line} ({row['subject']}): no file {lost[0] or 'is named'} in {folder}")
-            )
-            continue
-        back, thigh = (Path(name) for name in named)
-        extra = {column: row[column] or None for column in OPTIONAL if column in head}
-        found.append(Source(folder, back, thigh, row["subject"], **extra))
+        where = f"line {line} ({row['subject']})"
+        if not row["subject"]:
+            problems.append(Problem(table, f"line {line} names no subject"))
+        elif lost := [name for name in named if not isinstance(name, Path)]:
+            problems.append(Problem(table, f"{where}: no file {lost[0] or 'is named'} in {folder}"))
+        else:
+            back, thigh = (Path(name) for name in named)
+            source = Source(folder, back, thigh, row["subject"], **{c: row.get(c) or None for c in OPTIONAL})
+            if source.short_name in [other.short_name for other in found]:
+                problems.append(Problem(table, f"{where}: is there twice; tell them apart in a column visit"))
+            else:
+                found.append(source)
     return found, problems
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and below it, links followed, each place once; those with a dot in front are left out."""
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place) / name for name in names if not name.startswith("."))
 
 
 def _is_device(file: Path) -> bool:

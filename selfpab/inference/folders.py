@@ -115,11 +115,8 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
                 outcome[name] = (str(source), reason_of(error)) if failed else (str(out / name), None)
                 progress.advance(note=name)
     told = [outcome[name] for name in names]
-    rows = [
-        json.loads((out / name / "info.json").read_text())["quality"]
-        for name, (_, reason) in zip(names, told, strict=True)
-        if reason is None
-    ]
+    finished = sorted(path for path in out.glob("*/info.json") if _key_of(path.parent) is not None)
+    rows = [row for path in finished if (row := json.loads(path.read_text()).get("quality"))]
     failed = [Problem(source.path, told[i][1] or "") for i, source in enumerate(found) if told[i][1] is not None]
     write_quality(out, rows, [*failed, *problems])
     return told + [(str(problem.path), problem.reason) for problem in problems]
@@ -130,11 +127,14 @@ def _about(folder: str) -> dict[str, str]:
         "folder": Path(folder).name,
         "encoder_sha256": load(folder).upstream.sha256,
         "weights_sha256": file_checksum([Path(folder) / "weights.safetensors"]),  # with the head
+        "model_sha256": file_checksum(
+            sorted(p for p in Path(folder).iterdir() if p.suffix in (".json", ".safetensors"))
+        ),
     }
 
 
 @lru_cache(maxsize=1)
-def _model(folder: str, precision: Precision, weights_sha256: str) -> Model:
+def _model(folder: str, precision: Precision, sha256: str) -> Model:
     """Once per process; the checksum stands for the folder's content."""
     keep_freed_memory()
     return load(folder, precision=precision)
@@ -145,14 +145,16 @@ def _one(item: tuple[str, Source], *, out: Path, config: PredictConfig, make: Ma
     name, source = item
     folder = out / name
     began = time.perf_counter()
-    how = [make.__name__, *settings_of(config).values(), source.subject, source.tz, source.configured_at]
+    names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
+    how = [*names, make.__name__, *settings_of(config).values(), source.subject, source.tz, source.configured_at]
     how += [config.precision, config.uncertain_below, config.csv, config.form, __version__, *about.values()]
     key = hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()
     if _key_of(folder) == key:
         return
+    (folder / "info.json").unlink(missing_ok=True)  # tables of other files or settings must not look finished
     recording = prepared(source, config)
     folder.mkdir(parents=True, exist_ok=True)
-    facts = make(_model(config.model, config.precision, about["weights_sha256"]), recording, folder, config)
+    facts = make(_model(config.model, config.precision, about["model_sha256"]), recording, folder, config)
     taken = time.perf_counter() - began
     files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     info = _info(recording, about, config, facts, taken) | {"files": files, "key": key}

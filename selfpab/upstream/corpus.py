@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from selfpab import __version__
 from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct, person_name
@@ -59,11 +60,15 @@ def ingest(
                     progress.say(f"failed: {reason_of(problem)}")
                 progress.advance(note=source.name)
     if failed and len(failed) >= len(found) + len(problems):
+        write_quality(folder, [], [Problem(*item) for item in failed])
         raise ValueError(f"none of {len(failed)} recordings could be read; the first: {failed[0][1]}")
     corpus = write_index(folder)
     sums = Moments.joined(Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries)
     sums.normalisation(f"all people of {folder.name}").save(folder / "normalisation.json")
-    rows = (quality_of(corpus.recording(place), entry.file) for place, entry in enumerate(corpus.entries))
+    rows = (
+        entry.source.get("quality") or quality_of(corpus.recording(place), entry.file)  # an older corpus has none
+        for place, entry in enumerate(corpus.entries)
+    )
     write_quality(folder, rows, [Problem(*item) for item in failed])
     return corpus, failed
 
@@ -97,8 +102,12 @@ def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:
     checksum = _checksum(source, config)
     if stored_checksum(folder, source.name) == checksum:
         return
+    # What follows from other files or settings must not stay in the corpus if this fails.
+    (folder / "recordings" / f"{source.name}.json").unlink(missing_ok=True)
     shape = SpectrogramConfig()
     recording = prepared(source, config)
+    quality = quality_of(replace(recording, subject=person_name(source.study, recording.subject)), source.name)
+    recording = replace(recording, source={**recording.source, "quality": quality})
     if config.windows is not None:
         recording = sample_windows(recording, config.windows, shape, seed_of("keep", config.seed, source.name))
     recording = replace(recording, subject=person_name(source.study, recording.subject))
@@ -108,5 +117,15 @@ def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:
 
 def _checksum(source: Source, config: IngestConfig) -> str:
     """Of the files' content and of what decides what is made of it."""
-    how = [*settings_of(config).items(), source.subject, source.tz, source.configured_at, config.windows, config.seed]
+    names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
+    how = [
+        __version__,
+        *names,
+        *settings_of(config).items(),
+        source.subject,
+        source.tz,
+        source.configured_at,
+        config.windows,
+        config.seed,
+    ]
     return hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()

@@ -135,6 +135,30 @@ def test_a_pair_that_is_not_one(config, error, words):
         found_in([], config)
 
 
+def test_one_table_for_two_folders_gives_every_pair_once(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    for name in ("1.cwa", "2.cwa"):
+        (tmp_path / name).touch()
+    (tmp_path / "who.csv").write_text("subject,back,thigh\nP1,1.cwa,2.cwa\n")
+    found, problems = found_in([tmp_path / "a", tmp_path / "b"], ReadConfig(pairs=str(tmp_path / "who.csv")))
+    assert [(source.name, source.subject) for source in found] == [("a-P1", "P1")]
+    assert problems == []
+
+
+def test_a_wrong_zone_is_told_before_anything_is_read(tmp_path):
+    (tmp_path / "1.cwa").touch()
+    (tmp_path / "2.cwa").touch()
+    (tmp_path / "who.csv").write_text("subject,back,thigh,tz\nP1,1.cwa,2.cwa,Europe/Olso\n")
+    with pytest.raises(RecordingError, match="did you mean Europe/Oslo"):
+        found_in([tmp_path], ReadConfig(tz="Europe/Olso"))
+    with pytest.raises(RecordingError, match="'soon' is no date"):
+        found_in([tmp_path], ReadConfig(tz="Europe/Oslo", configured_at="soon"))
+    found, problems = found_in([tmp_path], ReadConfig(pairs=str(tmp_path / "who.csv")))
+    assert found == []
+    assert "did you mean Europe/Oslo" in problems[0].reason
+
+
 def test_what_changes_a_recording_and_what_does_not(tmp_path):
     same = settings_of(ReadConfig())
     assert settings_of(ReadConfig(pairs="a,b", back="x", thigh="y")) == same

@@ -57,3 +57,11 @@ def test_the_tables_of_a_cohort(tmp_path):
     write_quality(tmp_path, [quality_of(recording(), "a")], [Problem(tmp_path / "x.cwa", "x.cwa: is empty, sadly")])
     assert pl.read_csv(tmp_path / "quality.csv").columns == list(COLUMNS)
     assert pl.read_csv(tmp_path / "failures.csv").rows() == [(str(tmp_path / "x.cwa"), "x.cwa: is empty, sadly")]
+
+
+def test_what_was_not_looked_for_is_empty():
+    marks = [Mark(0, HOUR, "non-wear")]
+    off = quality_of(recording({"looked_for": {"non_wear": False, "placement": False}}), "P1")
+    assert (off["non_wear_hours"], off["thigh_off_hours"], off["placement"]) == (None, None, None)
+    on = quality_of(recording({"looked_for": {"non_wear": True, "placement": True}}, marks), "P1")
+    assert (on["non_wear_hours"], on["placement"]) == (1.0, "nothing found")

@@ -156,3 +156,33 @@ def test_a_bin_file_of_something_else_is_not_a_device(tmp_path):
     sources, problems = sources_in(tmp_path)
     assert [source.subject for source in sources] == ["P1"]
     assert list(reasons(problems)) == ["P2_back.bin"]
+
+
+def test_a_table_with_short_rows_visits_and_spaces(tmp_path):
+    touch(tmp_path, *(f"{who}{place}.cwa" for who in "abc" for place in (1, 2)))
+    table = tmp_path / "who.csv"
+    table.write_text(
+        "subject,back,thigh,visit\nA, a1.cwa ,a2.cwa,1\nA,b1.cwa,b2.cwa,2\nB,c1.cwa\n,c1.cwa,c2.cwa,1\nA,c1.cwa,c2.cwa,2\n"
+    )
+    sources, problems = sources_in(tmp_path, str(table))
+    assert [(s.subject, s.visit, s.short_name) for s in sources] == [("A", "1", "A_1"), ("A", "2", "A_2")]
+    assert [problem.reason.split(" in /")[0] for problem in problems] == [
+        "line 4 (B): no file is named", "line 5 names no subject",
+        "line 6 (A): is there twice; tell them apart in a column visit",
+    ]  # fmt: skip
+    table.write_bytes("subject,back,thigh\nÅse,a1.cwa,a2.cwa\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"who\.csv is not UTF-8 .*; save it as CSV UTF-8"):
+        sources_in(tmp_path, str(table))
+
+
+def test_linked_folders_are_looked_into_once(tmp_path):
+    touch(tmp_path / "elsewhere", "back.cwa", "thigh.cwa")
+    touch(tmp_path / "cohort", "P1/back.cwa", "P1/thigh.cwa")
+    (tmp_path / "cohort" / "P2").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "cohort" / "P1" / "round").symlink_to(tmp_path / "cohort")
+    assert sorted(found(tmp_path / "cohort")) == ["P1", "P2"]
+
+
+def test_pairs_beside_hourly_files(tmp_path):
+    touch(tmp_path, "2018-03-05_10.npz", "P1_back.cwa", "P1_thigh.cwa")
+    assert [source.subject for source in sources_in(tmp_path)[0]] == [None, "P1"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -103,7 +104,12 @@ def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, confi
     assert info["days"] == 1
     weights = hashlib.sha256((Path(config.model) / "weights.safetensors").read_bytes()).hexdigest()
     encoder = load(config.model).upstream.sha256
-    assert info["model"] == {"folder": "mine", "encoder_sha256": encoder, "weights_sha256": weights}
+    whole = hashlib.sha256()
+    for file in sorted(path for path in Path(config.model).iterdir() if path.suffix in (".json", ".safetensors")):
+        whole.update(file.read_bytes())
+    assert info["model"] == {
+        "folder": "mine", "encoder_sha256": encoder, "weights_sha256": weights, "model_sha256": whole.hexdigest(),
+    }  # fmt: skip
     assert info["precision"] == "fp32"
     assert info["source"]["path"].endswith("a.parquet")
     assert "torch" in info["environment"]
@@ -253,3 +259,32 @@ def test_workers_write_what_one_process_writes(study, tmp_path, config):
     for name in ("a", "c"):
         one, two = (pl.read_parquet(tmp_path / f"w{n}" / name / "seconds.parquet") for n in (1, 2))
         assert one.equals(two)
+
+
+def test_a_recording_that_changed_and_now_fails_leaves_nothing_that_looks_finished(study, tmp_path, config):
+    out = tmp_path / "out"
+    predict_folder([study], out, config)
+    (study / "a.parquet").write_bytes(b"no longer")
+    outcome = predict_folder([study], out, config)
+    assert [problem is None for _, problem in outcome] == [False, False, True]
+    assert not (out / "a" / "info.json").exists()
+    assert pl.read_csv(out / "quality.csv")["name"].to_list() == ["c"]
+
+
+def test_another_normalisation_of_the_model_makes_all_anew(study, tmp_path, config):
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(config.model, model)
+    asked = replace(config, model=str(model))
+    predict_folder([study / "a.parquet"], out, asked)
+    before = json.loads((out / "a" / "info.json").read_text())["key"]
+    numbers = json.loads((model / "normalisation.json").read_text())
+    numbers["mean"][0] += 1
+    (model / "normalisation.json").write_text(json.dumps(numbers))
+    predict_folder([study / "a.parquet"], out, asked)
+    assert json.loads((out / "a" / "info.json").read_text())["key"] != before
+
+
+def test_a_second_call_into_the_same_folder_keeps_the_rows_of_the_first(study, tmp_path, config):
+    for name in ("a", "c"):
+        predict_folder([study / f"{name}.parquet"], tmp_path / "out", config)
+    assert pl.read_csv(tmp_path / "out" / "quality.csv")["name"].to_list() == ["a", "c"]

@@ -1,5 +1,6 @@
 """Files to a corpus: each once, none lost unseen, moments of what was kept."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from selfpab.data import preparation
 from selfpab.data.parquet import write_parquet
+from selfpab.data.sources import Source
 from selfpab.data.store import open_corpus
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
@@ -166,6 +168,44 @@ def test_a_kill_between_recordings_goes_on(mixed, tmp_path, reads, monkeypatch):
     corpus, _ = ingest([mixed], tmp_path / "corpus", quiet=True)
     assert first not in reads
     assert len(corpus) == 3
+
+
+def test_a_recording_that_changed_and_now_fails_is_no_longer_in_the_corpus(mixed, tmp_path):
+    ingest([mixed], tmp_path / "corpus", quiet=True)
+    (mixed / "b.parquet").write_bytes(b"no longer")
+    corpus, failed = ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert corpus.people == ("study/a", "study/hunt")
+    assert sorted(path.name for path, _ in failed) == ["b.parquet", "c.csv"]
+
+
+def test_an_hour_that_was_renamed_is_another_hour(mixed, tmp_path, reads):
+    ingest([mixed], tmp_path / "corpus", quiet=True)
+    reads.clear()
+    (mixed / "hunt" / "2018-03-05_12.npz").rename(mixed / "hunt" / "2018-03-06_02.npz")
+    ingest([mixed], tmp_path / "corpus", quiet=True)
+    assert reads == ["hunt", "c.csv"]
+
+
+def test_whose_clock_it_was_makes_another_recording(mixed):
+    there = Source(mixed, mixed / "a.csv", subject="a", tz="Europe/Oslo", configured_at="2024-01-01")
+    others = (replace(there, subject="b"), replace(there, tz="Asia/Tokyo"), replace(there, configured_at=None))
+    sums = {module._checksum(source, IngestConfig()) for source in (there, *others)}
+    assert len(sums) == 4
+    assert module._checksum(there, IngestConfig(workers=3)) == module._checksum(there, IngestConfig())
+
+
+def test_where_everything_fails_the_reasons_are_written_down(mixed, tmp_path):
+    with pytest.raises(ValueError, match="none of 1 recordings could be read"):
+        ingest([mixed / "c.csv"], tmp_path / "corpus", quiet=True)
+    assert pl.read_csv(tmp_path / "corpus" / "failures.csv")["path"].to_list() == [str(mixed / "c.csv")]
+
+
+def test_quality_is_of_the_whole_recording_where_windows_are_kept(long, tmp_path):
+    corpus, _ = ingest([tmp_path / "long"], tmp_path / "corpus", IngestConfig(windows=2), quiet=True)
+    assert corpus.entries[0].samples == 2 * WINDOW
+    (row,) = pl.read_csv(tmp_path / "corpus" / "quality.csv").rows(named=True)
+    assert row["hours"] == pytest.approx((7 * WINDOW + 900) / 180_000, abs=1e-3)
+    assert row["gaps"] == 1
 
 
 def test_a_second_source_joins_and_a_name_used_twice_stays_two_people(mixed, tmp_path):
