@@ -132,8 +132,12 @@ def main(data: Path, out: Path, learn: bool, simulated: int) -> None:
         write_text(TABLE, json.dumps(learned(worn)) + "\n")
     people = [("HAR70+", r, known_postures()) for r in open_dataset(data / "har70plus").recordings()]
     for recording in harth:
-        others = postures_of(learned([other for other in worn if other is not recording]))
-        people.append(("HARTH" if recording in worn else "HARTH S009", recording, others))
+        others = learned([other for other in worn if other is not recording])
+        if "supine" not in others["still"]:
+            sys.exit(
+                f"{data / 'harth'}: nobody but {recording.subject} lies still for long enough to learn from; add people"
+            )
+        people.append(("HARTH" if recording in worn else "HARTH S009", recording, postures_of(others)))
     results: dict[str, dict[str, dict[str, int]]] = {}
 
     def count(table: str, where: str, said: str) -> None:

@@ -1,6 +1,5 @@
 """The faults of faults.py can still be put in: `make faults` takes minutes, that its texts have gone stale shows here."""
 
-import re
 import runpy
 from pathlib import Path
 
@@ -13,6 +12,4 @@ FAULTS = runpy.run_path(str(HERE / "faults.py"), run_name="faults")["FAULTS"]
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_its_text_is_there_once(fault):
     assert (HERE.parent / fault.file).read_text().count(fault.old) == 1
-    file, *names = fault.test.split("::")
-    tests = (HERE.parent / file).read_text()
-    assert all(re.search(rf"(def|class) {name}\b", tests) for name in names)
+    assert (HERE.parent / fault.test).is_file()

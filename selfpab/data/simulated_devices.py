@@ -218,12 +218,11 @@ def _write_device(
     length_s, full = len(moved) / MOTION_HZ, layout.capacity
     step_s = 1 / (rate_hz * (1 + own.rate_ppm * 1e-6))
     shown = own.shown_s(np.array([0.0, length_s]), length_s / 2)
-    size = int((shown[1] - shown[0]) / step_s)
+    size = int((shown[1] - shown[0] - own.restart_gap_s * own.restarts) / step_s)
     planted = _drawn_blocks(own, -(-size // full), rng)
     lost = np.zeros(-(-size // full))
     for block in planted.restarts:
         lost[block:] += own.restart_gap_s
-    size = min(size, int((shown[1] - shown[0] - own.restart_gap_s * len(planted.restarts)) / step_s))
     blocks = -(-size // full)
     at_s = own.true_s(shown[0] + np.arange(blocks) * full * step_s + lost[:blocks], length_s / 2)
     celsius = _temperatures(at_s, off, rng)

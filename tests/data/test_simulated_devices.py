@@ -71,10 +71,10 @@ def test_files_are_exchanged_when_swapped(tmp_path: Path):
 
 
 def test_planted_blocks_are_what_the_reader_reports(tmp_path: Path):
-    faults = PairFaults(back=DeviceFaults(restarts=2, missing=3, bad=4, restart_gap_s=20.0))
+    faults = PairFaults(back=DeviceFaults(restarts=2, missing=3, bad=170, restart_gap_s=20.0))  # up to the end
     pair = write_pair(tmp_path, hours=HOURS, faults=faults)
     counts = read_cwa(pair.back).report.counts
-    assert (counts["restart"], counts["missing blocks"], counts["bad checksum"]) == (2, 3, 4)
+    assert (counts["restart"], counts["missing blocks"], counts["bad checksum"]) == (2, 3, 170)
     read = read_cwa(pair.back)
     true_s = true_seconds(read, pair, "back")
     assert (np.diff(true_s) > 19.9).sum() == 2

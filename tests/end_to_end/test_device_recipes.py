@@ -16,9 +16,9 @@ PEOPLE = ["P001", "P002", "P003"]
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
-    """Nine minutes each of three people, every activity over and over."""
+    """Twelve minutes each of three people, every activity over and over."""
     folder = tmp_path_factory.mktemp("devices") / "people"
-    write_dataset(folder, simulate(3, 0.15, seed=6, scenario="protocol"))
+    write_dataset(folder, simulate(3, 0.2, seed=5, scenario="protocol"))
     return folder
 
 
@@ -50,7 +50,8 @@ def test_damaged_files_break_no_rule(tmp_path):
     assert (found["files"], found["broke_a_rule"]) == (30, 0)
     refused = sum(count for kind, count in found["met"].items() if kind.startswith("refused: "))
     assert 0 < refused < 30
-    assert 30 - found["met"]["half of a pair"] <= found["met"]["read"] + refused <= 32
+    assert 30 <= found["met"]["read"] + refused <= 32  # of halves of a pair, two, both may be said
+    assert found["met"]["half of a pair"] in (1, 2)
     assert {"truncated tail", "no data block", "bad checksum"} <= set(found["met"])
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
 
@@ -66,7 +67,7 @@ def test_what_a_repair_gives_back(people, tmp_path):
     assert all(sorted(fault) == PEOPLE for fault in scores.values())
     upside_down = found["summary"]["xgb"]["back turned about y"]
     assert upside_down["repaired"] > upside_down["as it is"] + 20
-    assert upside_down["repaired"] == found["summary"]["xgb"]["untouched"]["as it is"]
+    assert found["summary"]["xgb"]["untouched"]["repaired"] == found["summary"]["xgb"]["untouched"]["as it is"]
 
     assert recipe("check_repair.py", *words)[0] == "{"
     assert (tmp_path / "results.json").read_text() == text
@@ -76,7 +77,7 @@ def test_planted_clocks_are_found(people, tmp_path):
     recipe("check_synchronisation.py", tmp_path / "found.json", people)
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["recordings"] == 3
-    assert sorted(found["lag of the body, s"]["by recording"]) == PEOPLE
+    assert list(found["lag of the body, s"]["by recording"]) == PEOPLE
     assert abs(found["lag of the body, s"]["mean"]) < 0.05
     assert found["planted"]["found"] == 3
     assert found["planted"]["error_s"]["median"] < 0.1
@@ -86,7 +87,7 @@ def test_planted_clocks_are_found(people, tmp_path):
 
 def test_planted_faults_of_wearing_are_counted(people, tmp_path):
     worn = list(open_dataset(people).recordings())
-    for name, subjects in (("harth", ["P001", "P002"]), ("har70plus", ["P003"])):
+    for name, subjects in (("harth", PEOPLE[:2]), ("har70plus", PEOPLE[2:])):
         write_dataset(tmp_path / name, [one for one in worn if one.subject in subjects])
     recipe("check_placement.py", tmp_path, tmp_path / "out", "simulated=1")
     found = json.loads((tmp_path / "out" / "results.json").read_text())["counts"]
