@@ -12,12 +12,15 @@ import numpy as np
 
 from selfpab.data.checks import RATE_HZ, SECOND_NS, STEP_NS
 from selfpab.devices.calibration import Calibration
+from selfpab.devices.cwa_report import JUMP
+from selfpab.devices.movement_lags import WINDOW_S
 from selfpab.devices.surveys import Survey
 from selfpab.devices.synchronisation import Alignment
 
 LISTED = 1000  # stretches without one or both sensors
 LINES = 100  # of a report
 LOW_CONFIDENCE = 0.5  # of the minutes with movement agree with the alignment (ours)
+STRAYING, STRAYING_SHARE = 20, 0.3  # minutes with movement; so few agree by chance, of a pair more (synchronisation.py)
 
 
 class Device(NamedTuple):
@@ -116,14 +119,57 @@ def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[
         if not device.calibration.applied:
             told.append(f"{name}: not calibrated: {device.calibration.why}")
         told += [f"{name}: {line}" for line in device.survey.warnings[:LINES]]
+        if leaps := device.survey.report.counts.get(JUMP, 0):
+            told.append(
+                f"{name}: its clock leaps {'once' if leaps == 1 else f'{leaps} times'}; if it was set then, the sensors lie "
+                "apart by as much before or after: the report says where"
+            )
     if alignment is None:
         told.append("the clocks were taken as they are: nobody looked how they lie")
     elif alignment.confidence < LOW_CONFIDENCE:
         told.append(f"the clocks may not be aligned (confidence {alignment.confidence:.2f}): {alignment.told}")
+    if alignment is not None and alignment.confidence > 0:
+        told += _straying(alignment)
     ids = [device.survey.header.device_id for device in (back, thigh)]
     if ids[0] is not None and ids[0] == ids[1]:
         told.append(f"both files name device {ids[0]}: is one of them of another day?")
     return told
+
+
+def _straying(alignment: Alignment) -> list[str]:
+    """Stretches in which the minutes with movement do not go by the line that was found for all, in words."""
+    windows = alignment.windows
+    told: list[str] = []
+    for first, stop in _rare(windows["used"], STRAYING_SHARE):
+        if stop - first > STRAYING:
+            begin = clock_time(int(windows["start_ns"][first]))
+            end = clock_time(int(windows["start_ns"][stop - 1]) + WINDOW_S * SECOND_NS)
+            agree = windows["used"][first:stop].sum()
+            told.append(
+                f"from {begin:%Y-%m-%d %H:%M} on hardly any minute agrees with how the clocks lie ({agree} of "
+                f"{stop - first} with movement, until {end:%Y-%m-%d %H:%M}): one of them may have leapt there, and the "
+                "sensors may not belong together"
+            )
+    return told[:LINES]
+
+
+def _rare(true: np.ndarray, share: float) -> list[tuple[int, int]]:
+    """[first, stop) of the stretches in which less than `share` is true, counted from their begin to any place in them.
+
+    >>> _rare(np.array([1, 1, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0], bool), 0.3)
+    [(2, 5), (12, 13)]
+    """
+    found = []
+    first = stop = 0
+    lack = most = 0.0
+    for place, one in enumerate(true.tolist()):
+        lack += share - one
+        if lack <= 0:
+            found.append((first, stop))
+            first, stop, lack, most = place + 1, place + 1, 0.0, 0.0
+        elif lack > most:
+            stop, most = place + 1, lack
+    return [(a, b) for a, b in [*found, (first, stop)] if a < b]
 
 
 def _device(device: Device) -> dict[str, Any]:

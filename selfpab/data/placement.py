@@ -7,8 +7,10 @@ All of this is ours.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ import numpy as np
 from selfpab.data.placement_postures import Postures, known_postures
 from selfpab.data.placement_stretches import Stretch, Wear, stretches_of
 from selfpab.data.placement_turns import SENSORS, Change, changed
-from selfpab.recording import NON_WEAR_OF, Mark, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, Mark, Recording
+
+CLIPPING = "clipping"  # as device_pairs.CLIPPING, which comes with scipy
+EXCHANGED = "back and thigh in source are the names of the files; their columns were exchanged"
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ def check_placement(
     marks = sorted(
         (*_renamed(recording.marks, stretches), *_marks(stretches)), key=lambda mark: (mark.first, mark.stop)
     )
-    return replace(result, marks=tuple(marks), source={**recording.source, "placement": found.as_dict()}), found
+    source = {**recording.source, "placement": found.as_dict()}
+    if "back" in source and any(map(_swapped_back, stretches)):  # of a pair of files
+        source["warnings"] = [*source.get("warnings", ()), EXCHANGED]
+    return replace(result, marks=tuple(marks), source=source), found
 
 
 def _undo(stretch: Stretch) -> Change:
@@ -102,18 +110,39 @@ def _undo(stretch: Stretch) -> Change:
 
 
 def _renamed(marks: tuple[Mark, ...], stretches: list[Stretch]) -> Iterator[Mark]:
-    """Marks of one sensor, which goes by its columns, where columns were swapped back."""
-    names = list(NON_WEAR_OF.values())
-    other = dict(zip(names, names[::-1], strict=True))
-    swapped = [stretch for stretch in stretches if stretch.swapped and stretch.repaired]
+    """Marks that name a sensor, which goes by its columns, in kind or evidence, where columns were swapped back."""
+    kinds = list(NON_WEAR_OF.values())
+    other = {NON_WEAR: NON_WEAR, CLIPPING: CLIPPING, **dict(zip(kinds, kinds[::-1], strict=True))}
+    parts = [
+        (found[0].first, found[-1].stop, swapped)
+        for swapped, found in ((swapped, list(of)) for swapped, of in groupby(stretches, _swapped_back))
+    ]
     for mark in marks:
-        if mark.kind not in other or not swapped:
+        if mark.kind not in other or not any(swapped for *_, swapped in parts):
             yield mark
             continue
-        for stretch in stretches:
-            first, stop = max(mark.first, stretch.first), min(mark.stop, stretch.stop)
+        exchanged = replace(mark, kind=other[mark.kind], evidence=_exchanged(mark.evidence))
+        if exchanged == mark:  # of both sensors alike: nothing to cut
+            yield mark
+            continue
+        for first, stop, swapped in parts:
+            first, stop = max(mark.first, first), min(mark.stop, stop)
             if first < stop:
-                yield replace(mark, first=first, stop=stop, kind=other[mark.kind] if stretch in swapped else mark.kind)
+                yield replace(exchanged if swapped else mark, first=first, stop=stop)
+
+
+def _swapped_back(stretch: Stretch) -> bool:
+    return stretch.swapped and stretch.repaired
+
+
+def _exchanged(words: str) -> str:
+    """The same of the other sensor.
+
+    >>> _exchanged("back alone still for 50 min without a turn; thigh moving for 9 min of it")
+    'thigh alone still for 50 min without a turn; back moving for 9 min of it'
+    """
+    back, thigh = SENSORS
+    return re.sub(rf"\b({back}|{thigh})\b", lambda found: thigh if found[0] == back else back, words)
 
 
 def _marks(stretches: list[Stretch]) -> Iterator[Mark]:

@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from selfpab.data import device_pairs, placement
 from selfpab.data.device_pairs import _back_ns, read_pair
 from selfpab.data.reading import read
+from selfpab.data.simulated_devices import DeviceFaults, PairFaults, write_pair
+from selfpab.data.wear import non_wear
 from selfpab.devices import calibration, synchronisation
 from selfpab.devices.calibration import NO_CALIBRATION
 from selfpab.devices.cwa_writer import Planted, write_cwa
@@ -157,10 +160,11 @@ class TestValues:
             error_before_mg=40.0,
             error_after_mg=2.0,
         )._replace(applied=True)
-        monkeypatch.setattr(calibration, "calibrate", lambda stillness: found)
+        own = [found, found._replace(gain=np.array([0.95, 1.0, 1.05]))]  # the thigh's y lies at 0.1 g
+        monkeypatch.setattr(calibration, "calibrate", lambda still: own[bool(still["mean_g"][:, 1].mean() > 0.05)])
         files = write_both(tmp_path)
         calibrated, raw = read_pair(*files), read_pair(*files, calibrate=False)
-        wanted = raw.acceleration_g * np.tile([1.1, 1.0, 0.9], 2) + np.tile([0, 0.05, 0], 2)
+        wanted = raw.acceleration_g * [1.1, 1.0, 0.9, 0.95, 1.0, 1.05] + np.tile([0, 0.05, 0], 2)
         np.testing.assert_allclose(calibrated.acceleration_g, wanted, atol=1.2 / 4096)
         assert (
             "thigh: calibrated by its own stillness, error 40.0 mg before and 2.0 mg after"
@@ -193,6 +197,21 @@ class TestValues:
             assert mark.evidence == f"{sensor}: 3 raw samples at the end of ±8 g"
             assert mark.first <= 2501 <= mark.stop <= mark.first + 25
         assert (third.first / 50, third.stop / 50) == pytest.approx((130, 133), abs=0.4)
+        assert device_pairs.CLIPPING == placement.CLIPPING == "clipping"
+
+
+def test_non_wear_that_only_temperature_tells(tmp_path):
+    """Twenty minutes on a table; the thigh's clock is an hour ahead, and an hour before the table it was on skin."""
+    faults = PairFaults(thigh=DeviceFaults(offset_s=3600.0), non_wear_s=1200.0)
+    pair = write_pair(tmp_path, 4, 2.0, scenario="free-living", faults=faults, rate_hz=25.0)
+    off_s = np.flatnonzero(pair.recording.labels == -1)[[0, -1]] / 50
+    assert off_s[0] > 3600
+    recording = read_pair(pair.back, pair.thigh)
+    (mark,) = (mark for mark in recording.marks if mark.kind.startswith("non-wear"))
+    assert mark.kind == "non-wear"
+    assert (mark.first / 50, mark.stop / 50) == pytest.approx(tuple(off_s), abs=2)
+    assert "cooler by " in mark.evidence
+    assert non_wear(recording) == ()  # without temperature 45 minutes would be needed
 
 
 class TestAlignment:

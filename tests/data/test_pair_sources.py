@@ -39,6 +39,14 @@ def alignment(confidence):
     return Alignment(knots, np.array([2e9, 2.04e9]), 2.0, 40.0, confidence, np.nan, np.zeros(5, WINDOWS), "2 s ahead")
 
 
+def leaps(source):
+    return [line.partition(";")[0] for line in source["warnings"] if "leaps" in line]
+
+
+def strays(source):
+    return [line for line in source["warnings"] if "hardly any minute" in line]
+
+
 class TestSource:
     def test_is_json_with_all_evidence(self, tmp_path):
         back = written(
@@ -76,6 +84,49 @@ class TestSource:
         assert "the clocks may not be aligned (confidence 0.00): 2 s ahead" in unsure["warnings"]
         assert none["alignment"] is None
         assert "the clocks were taken as they are: nobody looked how they lie" in none["warnings"]
+
+    def test_warns_of_a_clock_that_leaps(self, tmp_path):
+        once, twice = (
+            device(tmp_path / f"{len(empty)}.cwa", planted=Planted(empty=empty)) for empty in ([30], [30, 60])
+        )
+        assert leaps(source_of([once, twice], None, everywhere(), 1)) == [
+            "back: its clock leaps once",
+            "thigh: its clock leaps 2 times",
+        ]
+        whole = device(tmp_path / "whole.cwa")
+        assert leaps(source_of([whole, whole], None, everywhere(), 1)) == []
+
+    @pytest.mark.parametrize(
+        ("agree", "wanted"),
+        [
+            ([1] * 60, []),
+            ([1] * 30 + [0] * 20 + [1] * 30, []),
+            (
+                [1] * 30 + [0] * 21,
+                ["from 2024-03-04 11:30 on hardly any minute agrees with how the clocks lie (0 of 21"],
+            ),
+            (
+                [1] * 90 + [0, 0, 0, 1, 0] * 6,
+                ["from 2024-03-04 12:30 on hardly any minute agrees with how the clocks lie (5 of 28 with"],
+            ),
+            ([1] * 90 + [0, 0, 1] * 20, []),  # one in three
+            (
+                [0] * 25 + [1] * 60 + [0] * 40 + [1] * 9,
+                [f"from 2024-03-04 {start} on hardly any minute agrees with" for start in ("11:00", "12:25")],
+            ),
+        ],
+    )
+    def test_warns_of_a_stretch_that_does_not_go_by_the_line(self, tmp_path, agree, wanted):
+        windows = np.zeros(len(agree), WINDOWS)
+        windows["start_ns"] = START_NS + np.arange(len(agree)) * 60 * 10**9
+        windows["used"] = agree
+        found = alignment(0.6)._replace(windows=windows)
+        devices = [device(tmp_path / f"{name}.cwa") for name in "bt"]
+        told = strays(source_of(devices, found, everywhere(), 1))
+        assert len(told) == len(wanted)
+        assert all(line.startswith(start) for line, start in zip(told, wanted, strict=True))
+        # Where nothing agreed anywhere the clocks were taken as they are, which is told already.
+        assert strays(source_of(devices, found._replace(confidence=0.0), everywhere(), 1)) == []
 
     def test_lists_who_was_missing_when(self, tmp_path):
         devices = [device(tmp_path / "b.cwa"), device(tmp_path / "t.cwa")]

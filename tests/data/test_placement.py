@@ -91,6 +91,42 @@ def test_marks_of_one_sensor_go_with_it(somebody):
     assert kinds[1000, 4000] == "non-wear thigh"
 
 
+def test_words_of_one_sensor_go_with_it(somebody):
+    """Swapped in the second half only: what is said of the first stays, what lies over both is cut."""
+    before = somebody(*[("walk", 3), ("sit", 2)] * 8)
+    half, alone = len(before) // 2, "back alone still for 50 min without a turn; thigh moving for 9 min of it"
+    marks = (
+        Mark(0, 500, "clipping", "back: 3 raw samples"),
+        Mark(600, 900, "placed", "back as found"),
+        Mark(half - 9200, half + 4000, "clipping", "3 raw samples"),
+        Mark(half - 9000, half + 5000, "clipping", "back: 5 raw samples"),
+        Mark(half + 6000, half + 6500, "non-wear back", alone),
+        Mark(half + 7000, half + 7500, "non-wear", f"{alone}; thigh alone still for 55 min"),
+        Mark(half + 8000, half + 8500, "placed", "back as found"),
+    )
+    source = {"back": {"file": "b.cwa"}, "thigh": {"file": "t.cwa"}, "warnings": ["look at it"]}
+    faulty = replace(planted(before, swapped=True, from_sample=half), marks=marks, source=source)
+    after, found = check_placement(faulty)
+    assert [stretch.swapped for stretch in found.stretches] == [False, True]
+    cut = found.stretches[1].first
+    other = "thigh alone still for 50 min without a turn; back moving for 9 min of it"
+    assert [mark for mark in after.marks if mark.kind != "placement swap"] == [
+        *marks[:3],
+        Mark(half - 9000, cut, "clipping", "back: 5 raw samples"),
+        Mark(cut, half + 5000, "clipping", "thigh: 5 raw samples"),
+        Mark(half + 6000, half + 6500, "non-wear thigh", other),
+        Mark(half + 7000, half + 7500, "non-wear", f"{other}; back alone still for 55 min"),
+        marks[6],
+    ]
+    told = "back and thigh in source are the names of the files; their columns were exchanged"
+    assert after.source["warnings"] == ["look at it", told]
+    assert source["warnings"] == ["look at it"]
+    # Nothing was exchanged, or nothing in the source goes by these names.
+    assert check_placement(faulty, repair="warn")[0].marks[0].evidence == "back: 3 raw samples"
+    assert check_placement(faulty, repair="warn")[0].source["warnings"] == ["look at it"]
+    assert "warnings" not in check_placement(replace(faulty, source={}))[0].source
+
+
 def test_in_place_no_memory_beyond_the_recording_is_needed(somebody):
     piece = planted(somebody(), {"back": "x"}).samples
 
