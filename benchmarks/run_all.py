@@ -13,6 +13,7 @@ RUNS = (
     ["bench_spectrogram.py", "--no-allocator"],
     ["bench_features.py"],
     ["bench_cwa.py"],
+    ["bench_device_pair.py"],
     ["bench_corpus.py"],
     ["bench_pretrain.py", "attention", "small", "small-599"],
     ["bench_pretrain.py", "small-599", "--no-allocator"],
