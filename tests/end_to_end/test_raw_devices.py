@@ -66,7 +66,9 @@ def arranged(command: list[str], workplace: Path) -> None:
     for place, name in zip(("back", "thigh"), names, strict=True):
         shutil.copy(workplace / f"P1_{place}.cwa", cohort / name)
     if pairs.endswith(".csv"):
-        (cohort / "people.csv").write_text("subject,back,thigh,tz,configured_at\n7,x.cwa,y.cwa,Europe/Oslo,2023-12-01\n")
+        (cohort / "people.csv").write_text(
+            "subject,back,thigh,tz,configured_at\n7,x.cwa,y.cwa,Europe/Oslo,2023-12-01\n"
+        )
 
 
 def test_every_command_of_the_page(workplace, tmp_path, monkeypatch):
