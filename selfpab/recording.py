@@ -8,18 +8,20 @@ Legend: N samples, 6 channels. Time inside a recording is kept by its segments: 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 CHANNELS = ("back_x", "back_y", "back_z", "thigh_x", "thigh_y", "thigh_z")
+SENSORS = ("back", "thigh")  # in the order of CHANNELS
 UNLABELLED = -1
 SEGMENT_STEP_S = 0.1  # a longer step between two samples ends a segment (DESIGN 2)
 NON_WEAR = "non-wear"  # kind of a mark: neither sensor was worn
 NON_WEAR_OF = {"back": "non-wear back", "thigh": "non-wear thigh"}  # this one was not
+CLIPPING = "clipping"  # kind of a mark: values at the end of a device's range
 JOIN_GAP_S = 30.0  # neighbouring segments at most so far apart form one run (ours, DESIGN 5a)
 
 
@@ -120,6 +122,10 @@ class Recording:
         if self.counts_per_g is None:
             return np.asarray(values)
         return values.astype(np.float32) * np.float32(1.0 / self.counts_per_g)
+
+    def with_marks(self, marks: Iterable[Mark]) -> Recording:
+        """The same recording with other marks, in the order of their first and last samples."""
+        return replace(self, marks=tuple(sorted(marks, key=lambda mark: (mark.first, mark.stop))))
 
     def blocks(self, seconds: float) -> Iterator[tuple[int, np.ndarray]]:
         """(first sample, float32 piece in g) of at most so many seconds each; never across a gap."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,11 +27,10 @@ from selfpab.devices.cwa_blocks import NO_TIME
 from selfpab.devices.resampling import DoesNotFit, resample
 from selfpab.devices.surveys import Movement, Survey, survey
 from selfpab.devices.synchronisation import LONGEST_OFFSET_S, Alignment, NotTogether
-from selfpab.recording import CHANNELS, NON_WEAR_OF, Mark, Recording, RecordingError, Segment
+from selfpab.recording import CHANNELS, CLIPPING, NON_WEAR_OF, Mark, Recording, RecordingError, Segment
 
 WITHIN_NS = 1000  # so far inside its run a sample of the grid must lie: more than the rounding of times
 AT_ONCE = 1 << 17  # samples of one sensor that one thread makes: 44 minutes
-CLIPPING = "clipping"  # kind of a mark
 
 
 def read_pair(
@@ -106,8 +104,7 @@ def read_pair(
     if not look_for_non_wear:
         return recording
     off = non_wear(recording, temperature=_temperatures(devices, int(presence.both[0, 0]) * STEP_NS, alignment))
-    marks = sorted((*recording.marks, *off), key=lambda mark: (mark.first, mark.stop))
-    return replace(recording, marks=tuple(marks))
+    return recording.with_marks((*recording.marks, *off))
 
 
 def _temperatures(devices: Sequence[Device], start_ns: int, alignment: Alignment | None) -> Temperatures:

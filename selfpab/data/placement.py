@@ -17,10 +17,9 @@ import numpy as np
 
 from selfpab.data.placement_postures import Postures, known_postures
 from selfpab.data.placement_stretches import Stretch, Wear, stretches_of
-from selfpab.data.placement_turns import SENSORS, Change, changed
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, Mark, Recording
+from selfpab.data.placement_turns import Change, changed
+from selfpab.recording import CLIPPING, NON_WEAR, NON_WEAR_OF, SENSORS, Mark, Recording
 
-CLIPPING = "clipping"  # as device_pairs.CLIPPING, which comes with scipy
 EXCHANGED = "back and thigh in source are the names of the files; their columns were exchanged"
 
 
@@ -95,13 +94,11 @@ def check_placement(
     found = Placement(tuple(stretches), repair)
     changes = [_undo(stretch) for stretch in stretches if stretch.repaired]
     result = changed(recording, changes, out=out) if changes else recording
-    marks = sorted(
-        (*_renamed(recording.marks, stretches), *_marks(stretches)), key=lambda mark: (mark.first, mark.stop)
-    )
     source = {**recording.source, "placement": found.as_dict()}
     if "back" in source and any(map(_swapped_back, stretches)):  # of a pair of files
         source["warnings"] = [*source.get("warnings", ()), EXCHANGED]
-    return replace(result, marks=tuple(marks), source=source), found
+    marks = (*_renamed(recording.marks, stretches), *_marks(stretches))
+    return replace(result, source=source).with_marks(marks), found
 
 
 def _undo(stretch: Stretch) -> Change:

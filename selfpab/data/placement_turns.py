@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfpab.recording import Recording
+from selfpab.recording import SENSORS, Recording
 
-SENSORS = ("back", "thigh")
 COLUMNS = {"back": slice(0, 3), "thigh": slice(3, 6)}
 PIECE = 1 << 18  # samples turned at a time
 LARGEST = np.iinfo(np.int16).max

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from selfpab import __version__
 from selfpab.data.reading import in_civil_time, read
 from selfpab.data.sources import Problem, Source, pair_of, sources_in
+from selfpab.data.store import file_checksum
 from selfpab.data.zones import in_zone
 from selfpab.recording import Recording, RecordingError
 
@@ -55,13 +58,14 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
         sources, wrong = sources_in(path, config.pairs)
         found += sources
         problems += wrong
-    once: dict[tuple[Path, ...], Source] = {}
-    for source in found:  # one table may serve several folders
-        key = tuple(file.resolve() for file in source.files) if source.thigh is not None else (source.path,)
+    once: dict[Any, Source] = {}
+    for source in found:
         try:
             if source.tz is not None:
                 in_zone(datetime(2024, 1, 1, 12), source.tz, source.path, source.configured_at)
-            once.setdefault(key if source.thigh is not None else (*key, source.study), source)
+            # One table may serve several folders: then a pair is the same whichever it was found for.
+            pair = None if source.thigh is None else tuple(file.resolve() for file in source.files)
+            once.setdefault(pair or source, source)
         except RecordingError as error:
             problems.append(Problem(source.path, str(error)))
     return list(once.values()), problems
@@ -89,8 +93,7 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
     else:
         recording = read(source.path, rate_hz=config.rate_hz, subject=source.subject)
         if config.non_wear:
-            marks = (*recording.marks, *non_wear(recording))
-            recording = replace(recording, marks=tuple(sorted(marks, key=lambda mark: (mark.first, mark.stop))))
+            recording = recording.with_marks((*recording.marks, *non_wear(recording)))
     recording = in_civil_time(
         recording, source.path, source.tz or config.tz, source.configured_at or config.configured_at
     )
@@ -104,6 +107,14 @@ def settings_of(config: ReadConfig) -> dict[str, Any]:
     """What of the settings changes a recording that is read: all of `ReadConfig` but where it lies."""
     own = {key: value for key, value in asdict(config).items() if key in ReadConfig.__dataclass_fields__}
     return {key: value for key, value in own.items() if key not in ("pairs", "back", "thigh")}
+
+
+def content_key(source: Source, config: ReadConfig, *others: object) -> str:
+    """Checksum of a source's files and of all that decides what is made of them: settings, version, and `others`."""
+    names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
+    own = [source.subject, source.tz, source.configured_at]
+    how = [__version__, *names, *settings_of(config).items(), *own, *others]
+    return hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()
 
 
 def reason_of(error: Exception) -> str:

@@ -19,9 +19,9 @@ import numpy as np
 
 from selfpab.activities import HARTH
 from selfpab.data.behaviour import Bout
-from selfpab.data.simulation import SENSORS, START, generator_of, motion, take_off, values_at
+from selfpab.data.simulation import START, generator_of, motion, take_off, values_at
 from selfpab.devices.cwa_writer import Planted, layout_for, write_cwa
-from selfpab.recording import UNLABELLED, Recording
+from selfpab.recording import SENSORS, UNLABELLED, Recording
 from selfpab.writing import write_text
 
 MOTION_HZ = 50.0  # movement has nothing above 25 Hz worth a device's more samples

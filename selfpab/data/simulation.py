@@ -22,7 +22,7 @@ from selfpab.activities import HARTH
 from selfpab.data import behaviour, movement
 from selfpab.data.behaviour import POSTURES, Bout
 from selfpab.data.parquet import write_parquet
-from selfpab.recording import UNLABELLED, Recording, Segment
+from selfpab.recording import SENSORS, UNLABELLED, Recording, Segment
 from selfpab.seeding import seed_of
 
 START = datetime(2024, 1, 1, 8)
@@ -30,7 +30,6 @@ COUNTS_PER_G = 256  # what an AX3 stores at ±8 g; still recordings in HAR70+ sh
 RANGE_G = 8.0
 CHUNK_S = 1800.0  # made at a time
 VERSION = "1"
-SENSORS = ("back", "thigh")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, Mark, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSORS, Mark, Recording
 
-SENSORS = tuple(NON_WEAR_OF)
 EPOCH_S = 10.0
 LEAST_EPOCH_S = 1.0  # what is left at a segment's end is an epoch from so much on
 STILL_G = 0.013  # sd of every axis in an epoch (van Hees); an AX3's own noise is 2 to 8 mg

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from selfpab.activities import Activities
-from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING, SENSORS
+from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING
+from selfpab.recording import SENSORS
 
 
 def column_dictionary(activities: Activities) -> pl.DataFrame:

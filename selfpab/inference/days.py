@@ -12,7 +12,7 @@ import polars as pl
 
 from selfpab.activities import NAMES, Activities
 from selfpab.inference.bouts import worn_activity
-from selfpab.inference.seconds import SENSORS
+from selfpab.recording import SENSORS
 
 SITTING = NAMES[7]
 UPRIGHT = tuple(NAMES[code] for code in (1, 2, 3, 4, 5, 6))  # walking, running, shuffling, stairs, standing

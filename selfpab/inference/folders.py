@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from selfpab import __version__
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
+from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct
 from selfpab.data.store import file_checksum
@@ -115,8 +113,8 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
                 outcome[name] = (str(source), reason_of(error)) if failed else (str(out / name), None)
                 progress.advance(note=name)
     told = [outcome[name] for name in names]
-    finished = sorted(path for path in out.glob("*/info.json") if _key_of(path.parent) is not None)
-    rows = [row for path in finished if (row := json.loads(path.read_text()).get("quality"))]
+    infos = (_finished(path.parent) for path in sorted(out.glob("*/info.json")))
+    rows = [info["quality"] for info in infos if "quality" in info]
     failed = [Problem(source.path, told[i][1] or "") for i, source in enumerate(found) if told[i][1] is not None]
     write_quality(out, rows, [*failed, *problems])
     return told + [(str(problem.path), problem.reason) for problem in problems]
@@ -145,11 +143,9 @@ def _one(item: tuple[str, Source], *, out: Path, config: PredictConfig, make: Ma
     name, source = item
     folder = out / name
     began = time.perf_counter()
-    names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
-    how = [*names, make.__name__, *settings_of(config).values(), source.subject, source.tz, source.configured_at]
-    how += [config.precision, config.uncertain_below, config.csv, config.form, __version__, *about.values()]
-    key = hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()
-    if _key_of(folder) == key:
+    how = [make.__name__, config.precision, config.uncertain_below, config.csv, config.form, *about.values()]
+    key = content_key(source, config, *how)
+    if _finished(folder).get("key") == key:
         return
     (folder / "info.json").unlink(missing_ok=True)  # tables of other files or settings must not look finished
     recording = prepared(source, config)
@@ -162,13 +158,13 @@ def _one(item: tuple[str, Source], *, out: Path, config: PredictConfig, make: Ma
     write_text(folder / "info.json", json.dumps(info, indent=1))
 
 
-def _key_of(folder: Path) -> str | None:
-    """From what a finished folder was made; None for one that is not whole."""
+def _finished(folder: Path) -> dict[str, Any]:
+    """info.json of a finished folder; empty for one that is not whole."""
     try:
         info = json.loads((folder / "info.json").read_text())
     except (OSError, ValueError):
-        return None
-    return info.get("key") if all((folder / name).exists() for name in info.get("files", ())) else None
+        return {}
+    return info if all((folder / name).exists() for name in info.get("files", ())) else {}
 
 
 def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:

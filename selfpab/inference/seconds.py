@@ -13,10 +13,9 @@ from selfpab.activities import Activities
 from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
 from selfpab.features.enmo import enmo_mg
 from selfpab.inference.frames import FrameProbabilities
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSORS, Recording
 
 SENSOR_MISSING = "sensor dropout"  # a kind of mark that means more than a flag, as those of non-wear do
-SENSORS = ("back", "thigh")
 UNCERTAIN_BELOW = 0.6  # ours
 BLOCK_SAMPLES = 500_000  # at once: under three hours at 50 Hz
 

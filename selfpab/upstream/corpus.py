@@ -6,7 +6,6 @@ cannot be read is reported and does not stop the others.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from selfpab import __version__
-from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
+from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct, person_name
-from selfpab.data.store import Corpus, add_recording, file_checksum, stored_checksum, write_index
+from selfpab.data.store import Corpus, add_recording, stored_checksum, write_index
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.progress import Progress
@@ -117,15 +115,4 @@ def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:
 
 def _checksum(source: Source, config: IngestConfig) -> str:
     """Of the files' content and of what decides what is made of it."""
-    names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
-    how = [
-        __version__,
-        *names,
-        *settings_of(config).items(),
-        source.subject,
-        source.tz,
-        source.configured_at,
-        config.windows,
-        config.seed,
-    ]
-    return hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()
+    return content_key(source, config, config.windows, config.seed)
