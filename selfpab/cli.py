@@ -150,7 +150,7 @@ def finetune(words: Words) -> None:
 def predict(words: Words) -> None:
     """SOURCE... OUT model=MODEL [tz= pairs= workers= ...]: one activity per second; or back=FILE thigh=FILE OUT for one pair."""
     (*sources, out), settings = _split(words, "SOURCE...", "OUT")
-    from selfpab.inference import PredictConfig, predict_folder
+    from selfpab.cohorts import PredictConfig, predict_folder
 
     chosen = _config(PredictConfig, "predict", settings)
     _report(predict_folder([Path(s) for s in sources], Path(out), chosen))
@@ -160,7 +160,7 @@ def predict(words: Words) -> None:
 def embed(words: Words) -> None:
     """SOURCE... OUT model=MODEL: one vector per second for every recording."""
     (*sources, out), settings = _split(words, "SOURCE...", "OUT")
-    from selfpab.inference import PredictConfig, embed_folder
+    from selfpab.cohorts import PredictConfig, embed_folder
 
     chosen = _config(PredictConfig, "predict", settings)
     _report(embed_folder([Path(s) for s in sources], Path(out), chosen))

@@ -21,8 +21,8 @@ from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.inference import folders as module
-from selfpab.inference.folders import PredictConfig, embed_folder, predict_folder
+from selfpab.cohorts import folders as module
+from selfpab.cohorts.folders import PredictConfig, embed_folder, predict_folder
 from selfpab.inference.model import Model, load
 from selfpab.recording import Mark, Recording, Segment
 from selfpab.upstream.checkpoint import Upstream, save_model

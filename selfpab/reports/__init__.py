@@ -1,0 +1,1 @@
+"""What people are shown of a prediction: one page that opens offline (DESIGN 2)."""

@@ -1,0 +1,1 @@
+"""Models leave this machine and come to it: hubs, other languages."""
