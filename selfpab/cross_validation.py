@@ -23,7 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from selfpab.config import ConfigError, changed, dump
-from selfpab.data.datasets import Dataset, open_dataset
+from selfpab.data.datasets import Dataset, open_dataset, with_classes
 from selfpab.evaluation.folds import Fold, finished_folds
 from selfpab.evaluation.loso import checked_subjects, checksum, fold_settings
 from selfpab.evaluation.results import assemble, read_results, write_results
@@ -74,7 +74,7 @@ def evaluate(
     if make is method:
         for name in names:
             check(name, config)
-    data = open_dataset(dataset)
+    data = with_classes(open_dataset(dataset), config.classes)
     others = open_dataset(config.train_with) if config.train_with else None
     given, config = config, _for_workers(config)
     call = Call(
@@ -85,6 +85,9 @@ def evaluate(
         train_with=str(others.folder.resolve()) if others else None,
         configs=dict.fromkeys(names, config),
         make=make,
+        classes=str(Path(config.classes).resolve())
+        if config.classes and Path(config.classes).is_dir()
+        else config.classes,
         about_others=facts_of(others) if others else {},
     )
     try:
@@ -199,7 +202,7 @@ def _checked(call: Call) -> tuple[list[str], dict[str, Any]]:
 def _searched(name: str, data: Dataset, run: Path, config: EvaluateConfig, call: Call) -> tuple[Any, EvaluateConfig]:
     """What results.json says of the search on another data set, and the settings it found."""
     assert config.search is not None
-    other = open_dataset(config.search)
+    other = with_classes(open_dataset(config.search), config.classes)
     if other.sha256 == data.sha256:
         raise ConfigError(
             f"search={config.search} would choose settings on the test people; name another data set, or say search=nested"

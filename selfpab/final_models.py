@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.datasets import Dataset, known, open_dataset
+from selfpab.data.datasets import Dataset, known, open_dataset, with_classes
 from selfpab.downstream import FinetunedClassifier
 from selfpab.methods import EvaluateConfig, method
 from selfpab.recording import Recording
@@ -27,7 +27,7 @@ Probabilities are not calibrated. Not a medical device.
 def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig) -> Path:
     """Train on everybody; writes the model folder `model`.
 
-    datasets : names or folders. The activities are those of the first; a code of another set that it does not know is
+    datasets : names or folders. The activities are those of `config.classes`, else of the first; a code of another set that it does not know is
         left unlabelled (running has no place among the seven classes of HAR70+).
 
     Raises ConfigError for several seeds, and without `upstream`.
@@ -36,7 +36,7 @@ def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig) -> Pa
     if not config.seeds.strip().isdigit():
         raise ConfigError(f"one model has one seed; got seeds={config.seeds}")
     opened = [open_dataset(name) for name in datasets]
-    activities = opened[0].activities
+    activities = with_classes(opened[0], config.classes).activities
     recordings = [known(r, activities) for data in opened for r in data.recordings()]
     seed = int(config.seeds)
     with tempfile.TemporaryDirectory() as scratch:

@@ -13,7 +13,7 @@ from typing import Any
 from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.datasets import Dataset, known, open_dataset
+from selfpab.data.datasets import Dataset, known, open_dataset, with_classes
 from selfpab.evaluation.folds import save_fold
 from selfpab.evaluation.loso import one_fold
 from selfpab.methods import EvaluateConfig, short_name
@@ -34,6 +34,7 @@ class Call:
     train_with: str | None
     configs: Mapping[str, EvaluateConfig] = field(compare=False)  # of every method: `search=` gives each its own
     make: Callable[..., Any] = field(compare=False)
+    classes: str | None = None
     about_others: Mapping[str, str] = field(default_factory=dict, compare=False)  # what results say of `train_with`
 
 
@@ -93,7 +94,7 @@ def facts_of(data: Dataset) -> dict[str, str]:
 def opened(call: Call) -> tuple[Activities, list[Recording], list[Recording]]:
     """The activities, the recordings, and those of `train_with`, whose people get names that nobody else has."""
     keep_freed_memory()
-    data = open_dataset(call.dataset)
+    data = with_classes(open_dataset(call.dataset), call.classes)
     if data.sha256 != call.sha256:
         raise ValueError(f"{call.dataset} holds other data here than where the evaluation was started")
     others = []

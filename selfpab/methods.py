@@ -62,6 +62,7 @@ class EvaluateConfig:
     xgb: XgbConfig = field(default_factory=XgbConfig)
     upstream: str | None = None  # model folder of the pre-trained encoder; also gives every method its normalisation
     train_with: str | None = None  # data set whose people are also trained on, in every fold
+    classes: str | None = None  # whose classes are told apart, as harth (ten); none: the data set's own
     search: str | None = None  # data set on which settings are searched first, once a method; `nested`: in every fold
     search_trials: int = 20
     search_without: str = ""  # people of that data set who are trained on and not scored, as S009,S010

@@ -373,3 +373,31 @@ def test_real_methods_and_what_they_say_of_their_encoder_wherever_it_lies(datase
     kept = load(EvaluateConfig, preset=tmp_path / "run" / "selfpab" / "seed-0" / "config.yaml", section="evaluate")
     assert kept.upstream == "moved"  # as given: no folder of this machine
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("folds/*.json")} == before
+
+
+def test_people_can_be_told_apart_under_the_classes_of_another_set(tmp_path, cheap):
+    # labels of seven activities, ten classes: a class that nobody did can be named, and then counts as wrong
+    folder = tmp_path / "seven"
+    seven = [1, 3, 4, 5, 6, 7, 8]
+    people = simulate(3, 0.1, seed=1, scenario="protocol", faults=NO_FAULTS)
+    few = [np.where(np.isin(p.labels, seven), p.labels, -1).astype(np.int16) for p in people]
+    write_dataset(folder, [replace(p, labels=labels) for p, labels in zip(people, few, strict=True)])
+    manifest = json.loads((folder / "dataset.json").read_text())
+    manifest["classes"], manifest["merge"] = [c for c in manifest["classes"] if c["code"] in seven], {}
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+
+    evaluate(["nearest"], str(folder), tmp_path / "own", CONFIG, make=cheap.make)
+    evaluate(["nearest"], str(folder), tmp_path / "ten", replace(CONFIG, classes="harth"), make=cheap.make)
+
+    own, ten = (read_results(tmp_path / run / "nearest/seed-0/results.json") for run in ("own", "ten"))
+    assert [one["code"] for one in ten["classes"]] == list(HARTH.codes)
+    assert own["data"] == ten["data"]
+    assert (len(own["classes"]), len(ten["subjects"]["P001"]["confusion"])) == (7, 10)
+    # a run of other classes is no part of this one
+    with pytest.raises(ValueError, match="classes"):
+        evaluate(["nearest"], str(folder), tmp_path / "own", replace(CONFIG, classes="harth"), make=cheap.make)
+
+
+def test_a_label_outside_the_classes_asked_for_is_an_error_with_its_line(dataset, tmp_path, cheap):
+    with pytest.raises(ValueError, match="is no activity of har70plus"):
+        evaluate(["nearest"], dataset, tmp_path, replace(CONFIG, classes="har70plus"), make=cheap.make)

@@ -239,6 +239,23 @@ def _few(files: tuple[Path, ...]) -> str:
     return ", ".join(names[:5]) + (f" ... ({len(names)})" if len(names) > 5 else "")
 
 
+def with_classes(dataset: Dataset, classes: str | Path | None) -> Dataset:
+    """The same people under the classes of another set: of `harth` or `har70plus`, or of a data set's folder.
+
+    A label that those classes do not know is an error when the recording is loaded. None: as it is.
+
+    >>> from selfpab.activities import HAR70PLUS
+    >>> seven = Dataset("har70plus", "1.0", HAR70PLUS, (), "", Path("har70plus"))
+    >>> len(with_classes(seven, "harth").activities)
+    10
+    """
+    if classes is None:
+        return dataset
+    name = str(classes).lower().replace("har70+", "har70plus")
+    found = PUBLISHED[name].activities if name in PUBLISHED else open_dataset(classes).activities
+    return dataclasses.replace(dataset, activities=found)
+
+
 def known(recording: Recording, activities: Activities) -> Recording:
     """The same with labels outside `activities` taken away: running has no place among the seven classes of HAR70+."""
     if recording.labels is None:
