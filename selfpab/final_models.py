@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
 from selfpab.data.datasets import Dataset, known, open_dataset, with_classes
 from selfpab.downstream import FinetunedClassifier
-from selfpab.methods import EvaluateConfig, method
+from selfpab.methods import ENCODERS, EvaluateConfig, method
 from selfpab.recording import Recording
 from selfpab.upstream.checkpoint import save_model
 
@@ -24,15 +24,23 @@ Probabilities are not calibrated. Not a medical device.
 """
 
 
-def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig) -> Path:
-    """Train on everybody; writes the model folder `model`.
+@dataclass(frozen=True)
+class FinalConfig(EvaluateConfig):
+    method: str = "selfpab"  # or another that begins with a pre-trained encoder
 
-    datasets : names or folders. The activities are those of `config.classes`, else of the first; a code of another set that it does not know is
-        left unlabelled (running has no place among the seven classes of HAR70+).
 
-    Raises ConfigError for several seeds, and without `upstream`.
+def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig, name: str = "selfpab") -> Path:
+    """Train on everybody with the method `name`; writes the model folder `model`.
+
+    datasets : names or folders. The activities are those of `config.classes`, else of the first; a code of another set
+        that it does not know is left unlabelled (running has no place among the seven classes of HAR70+).
+
+    Raises ConfigError for several seeds, without `upstream`, and for a method that does not begin with one.
     """
     keep_freed_memory()
+    if ENCODERS.get(name) != "pretrained":
+        fitting = ", ".join(other for other, start in ENCODERS.items() if start == "pretrained")
+        raise ConfigError(f"method={name} makes no model folder; wanted one of {fitting}")
     if not config.seeds.strip().isdigit():
         raise ConfigError(f"one model has one seed; got seeds={config.seeds}")
     opened = [open_dataset(name) for name in datasets]
@@ -40,7 +48,7 @@ def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig) -> Pa
     recordings = [known(r, activities) for data in opened for r in data.recordings()]
     seed = int(config.seeds)
     with tempfile.TemporaryDirectory() as scratch:
-        classifier = method("selfpab", activities, config, seed, Path(scratch))()
+        classifier = method(name, activities, config, seed, Path(scratch))()
         assert isinstance(classifier, FinetunedClassifier)
         classifier.fit(recordings)
     return save(classifier, model, opened, recordings, seed)
@@ -72,7 +80,10 @@ def save(
         frozen=100 * config.unfreeze_at,
         steps=config.steps,
     )
-    trained = replace(classifier.upstream, encoder=network.encoder.cpu())
+    shape = replace(
+        classifier.upstream.encoder_config, statistics=network.encoder.statistics, upright=network.encoder.upright
+    )
+    trained = replace(classifier.upstream, encoder=network.encoder.cpu(), encoder_config=shape)
     return save_model(
         model,
         trained,

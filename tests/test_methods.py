@@ -19,7 +19,18 @@ from selfpab.downstream.signal_classifier import SignalConfig
 from selfpab.evaluation.results import read_results
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.methods import ENCODERS, METHODS, EvaluateConfig, OwnSettings, check, method, own_settings, protocol
+from selfpab.methods import (
+    ENCODERS,
+    METHODS,
+    OURS,
+    PLUS,
+    EvaluateConfig,
+    OwnSettings,
+    check,
+    method,
+    own_settings,
+    protocol,
+)
 from selfpab.paper import TABLE_1
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
@@ -46,6 +57,7 @@ def place(tmp_path_factory, people):
     settings = EvaluateConfig(
         FinetuneConfig(steps=4, batch=2, hidden=16, rate=0.01),
         upstream=str(folder / "encoder"),
+        selfpab_plus=replace(PLUS, steps=2, batch=2, hidden=8),
         precision="fp32",
     )
     return SimpleNamespace(data=str(folder / "people"), config=settings, upstream=upstream, folder=folder)
@@ -63,7 +75,8 @@ def fitted(chosen, people):
 
 
 def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
-    names = "svm, xgb, deepconvlstm-ts, selfpab, selfpab-unfrozen, spectr-te, spectr-mlp, random-encoder, deepconvlstm-spectr"
+    names = "svm, xgb, deepconvlstm-ts, selfpab, selfpab-unfrozen, selfpab-plus, spectr-te, spectr-mlp, "
+    names += "random-encoder, deepconvlstm-spectr"
     with pytest.raises(ConfigError, match=f"^no method 'svn'; there are {names}, and your own as file:Class$"):
         check("svn", place.config)
     alone = replace(place.config, upstream=None)
@@ -87,6 +100,7 @@ def test_what_each_method_begins_with(place, build):
     assert {name: classifier.start for name, classifier in begun.items()} == {
         "selfpab": "pretrained",
         "selfpab-unfrozen": "pretrained",
+        "selfpab-plus": "pretrained",
         "spectr-te": "random",
         "spectr-mlp": "none",
         "random-encoder": "random",
@@ -97,6 +111,7 @@ def test_what_each_method_begins_with(place, build):
         **dict.fromkeys(ENCODERS),
         "selfpab": wanted,
         "selfpab-unfrozen": wanted,
+        "selfpab-plus": wanted,
     }
 
 
@@ -224,6 +239,7 @@ def test_own_settings_are_of_their_method_alone(place):
     assert own_settings("selfpab", config) == own_settings("random-encoder", config) == common
     assert own_settings("selfpab-unfrozen", config) == replace(common, unfreeze_at=0.0)
     assert own_settings("spectr-mlp", config) == replace(common, rate=0.5)
+    assert own_settings("selfpab-plus", config) == replace(PLUS, steps=2, batch=2, hidden=8)
     te = own_settings("spectr-te", config)
     assert (te.steps, te.rate, te.batch, te.hidden) == (9, 0.25, common.batch, 0)
     said = load(EvaluateConfig, section="evaluate", settings=["spectr_te.steps=9", "spectr_mlp.rate=0.5"])
@@ -240,7 +256,10 @@ def test_settings_tell_apart_what_scores_depend_on_and_nothing_else(place, build
     for change in ({"upstream": str(tmp_path / "moved")}, {"workers": 3}, {"pool": str(tmp_path / "elsewhere")}):
         assert build("selfpab", replace(place.config, **change)).settings == same
     told = asdict(place.config.finetune)
-    assert same["finetune"] == {key: told[key] for key in told if key not in ("head", "head_dropout")}
+    # nor what is off, so that folds of a time before it was there still count
+    assert same["finetune"] == {key: told[key] for key in told if key not in ("head", "head_dropout", *OURS)}
+    clipped = build("selfpab", replace(place.config, finetune=replace(place.config.finetune, clip=1.0))).settings
+    assert clipped["finetune"] == same["finetune"] | {"clip": 1.0}
     torch.manual_seed(1)
     other = Upstream.fresh(SMALL, MINUTE, place.upstream.normalisation, TRAINED)
     save_model(tmp_path / "other", other, card="")

@@ -8,13 +8,14 @@ ties to the lower index (DESIGN 5a).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from selfpab.activities import Activities
 from selfpab.downstream import release
@@ -27,6 +28,7 @@ from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
 from selfpab.features.normalisation import Moments, Normalisation, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.features.statistics import STATISTICS
 from selfpab.recording import UNLABELLED, Recording
 from selfpab.seeding import seed_of
 from selfpab.upstream.checkpoint import Upstream
@@ -74,6 +76,7 @@ class FinetunedClassifier:
         self.shape = upstream.spectrogram if upstream else SpectrogramConfig()
         window_step(self.shape, config)  # before the training, not after it
         self.extractor: Extractor | None = None
+        self.weights = np.ones(len(self.outputs))
         self.losses: list[float] = []
         self.facts: dict[str, Any] = {}
         self._answer: tuple[Recording, np.ndarray] | None = None
@@ -94,11 +97,13 @@ class FinetunedClassifier:
             assert self.pool is not None
             pool = Pool(self.pool, self.extractor)
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
+        self.weights = class_weights(material.shares(), config.rare_power)
         self.facts = self._facts(material)
 
     def predict(self, recording: Recording) -> np.ndarray:
         """One class index per sample, int64 (N,); where classes are merged late, the merged index of the best output."""
-        return self.activities.places_of(self.outputs)[self._probabilities(recording).argmax(axis=1)]
+        weighted = self._probabilities(recording) * self.weights
+        return self.activities.places_of(self.outputs)[weighted.argmax(axis=1)]
 
     def probabilities(self, recording: Recording) -> np.ndarray:
         """float64 (N, K), rows adding up to 1."""
@@ -123,6 +128,8 @@ class FinetunedClassifier:
         elif self.start == "random":
             seed_torch(seed_of("random encoder", self.seed))
             encoder = Encoder(features, **asdict(shape))
+        if encoder is not None and (config.statistics or config.upright):
+            encoder = with_inputs(encoder, shape, statistics=config.statistics, upright=config.upright)
         layers, width = (shape.layers, shape.d_model) if encoder is not None else (1, features)
         seed_torch(seed_of("head", self.seed))
         return Network(encoder, fresh_head(config, layers, width, len(self.outputs)))
@@ -138,6 +145,8 @@ class FinetunedClassifier:
         """Layer weights, and loss and F1 on the validation part, which select nothing."""
         assert self.extractor is not None
         facts: dict[str, Any] = {"loss": float(np.mean(self.losses[-20:]))}
+        if self.config.rare_power:
+            facts["class_weights"] = [float(weight) for weight in self.weights]
         head = self.extractor.network.head
         if self.start != "none" and head.layer_weights is not None:
             facts["layer_weights"] = [float(w) for w in head.layer_weights.detach().cpu()]
@@ -154,6 +163,33 @@ class FinetunedClassifier:
         if frames:
             facts["validation"] = {"loss": total / frames, "macro_f1": macro_f1(counts)}
         return facts
+
+
+def class_weights(shares: np.ndarray, power: float) -> np.ndarray:
+    """What a probability is multiplied by before the largest is taken: more for rare classes, 1 for the mean; ours.
+
+    A class that was never trained on has the weight 1.
+
+    >>> class_weights(np.array([0.81, 0.09, 0.0]), 0.5).round(2).tolist()
+    [0.58, 1.73, 1.0]
+    """
+    seen = shares > 0
+    weights = np.ones(len(shares))
+    weights[seen] = shares[seen] ** -power
+    weights[seen] /= np.exp(np.log(weights[seen]).mean())
+    return weights
+
+
+def with_inputs(encoder: Encoder, shape: EncoderConfig, *, statistics: bool, upright: bool) -> Encoder:
+    """The same encoder, of this shape, given more: statistics that mean nothing to it yet (zero weights), upright backs."""
+    more = statistics and not encoder.statistics
+    shape = replace(shape, statistics=statistics or encoder.statistics, upright=upright or encoder.upright)
+    widened = Encoder(encoder.reconstruction.out_features, **asdict(shape))
+    weights = encoder.state_dict()
+    if more:
+        weights["projection.weight"] = torch.nn.functional.pad(weights["projection.weight"], (0, STATISTICS))
+    widened.load_state_dict(weights)
+    return widened
 
 
 def network_probabilities(extractor: Extractor, recording: Recording, config: FinetuneConfig) -> np.ndarray:
@@ -185,14 +221,19 @@ def sample_probabilities(head: Head | RecurrentHead, states: States, samples: in
 
 
 @torch.no_grad()
-def frame_probabilities(head: Head | RecurrentHead, states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(probabilities float64 (F, K), first samples, stops of the segments) of the distinct frames, in order."""
+def frame_probabilities(
+    head: Head | RecurrentHead, states: States, chances: Callable[[Tensor], Tensor] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(probabilities float64 (F, K), first samples, stops of the segments) of the distinct frames, in order.
+
+    chances : from logits (frames, K) to probabilities; none: softmax.
+    """
     device = next(head.parameters()).device
 
     def each() -> Iterable[np.ndarray]:
         for window, real in zip(states.values, states.starts >= 0, strict=True):
             logits = head(torch.from_numpy(window[:, None, real]).to(device).float())[0]
-            yield logits.double().softmax(-1).cpu().numpy()
+            yield (logits.double().softmax(-1) if chances is None else chances(logits.double())).cpu().numpy()
 
     return mean_over_windows(each(), states.starts, states.stops)
 

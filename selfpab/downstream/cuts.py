@@ -13,6 +13,7 @@ import numpy as np
 
 from selfpab.features.framing import frame_samples_of, frame_starts, window_places
 from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.features.uprightness import Turns
 from selfpab.recording import Recording
 
 Run = tuple[np.ndarray, np.ndarray]  # of every frame of a run, in order: first sample, and the stop of its segment
@@ -119,12 +120,13 @@ def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: i
     return _padded(rows, length)
 
 
-def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int) -> np.ndarray:
-    """Samples of all real frames in g, one after the other, float32 (frames, frame_samples, 6)."""
+def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int, turns: Turns | None = None) -> np.ndarray:
+    """Samples of all real frames in g, one after the other, float32 (frames, frame_samples, 6); with `turns` upright."""
     real = cuts.starts >= 0
     rows = frame_samples_of(cuts.starts[real], cuts.stops[real], frame_samples=frame_samples)
     low, high = int(rows.min()), int(rows.max()) + 1
-    return recording.piece(low, high)[rows - low]
+    pieces = recording.piece(low, high)[rows - low]
+    return pieces if turns is None else turns.applied(pieces, cuts.starts[real])
 
 
 def _cuts(runs: Sequence[Run], length: int, firsts: Callable[[int], Sequence[int]]) -> Cuts:

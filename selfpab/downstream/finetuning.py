@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
@@ -48,6 +49,17 @@ class FinetuneConfig:
     overlap: int = 0  # frames that neighbouring windows share in prediction; 0: side by side, section 4.2
     framing: Literal["runs", "release"] = "runs"  # the release ignores gaps, pads with zeros (BEHAVIOUR (e))
     merge: Literal["labels", "confusion"] = "labels"  # the release merges classes after prediction (BEHAVIOUR (i) 7)
+    # all that follows is ours, and off but in `selfpab-plus`
+    statistics: bool = False  # 45 numbers of every frame beside its spectrum (features/statistics.py)
+    upright: bool = False  # the back sensor is turned to where walking is upright (features/uprightness.py)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    schedule: Literal["exponential", "cosine"] = "exponential"  # cosine: up in `warmup_steps`, down to zero at the end
+    warmup_steps: int = 50
+    encoder_rate: float | None = None  # of the encoder; none: `rate`
+    weight_decay: float = 0.0  # of AdamW
+    clip: float | None = None  # largest norm of the gradients
+    mlp_dropout: float = 0.0  # of the head's input and of its hidden layer
+    rare_power: float = 0.0  # named is the class of largest p / share ** rare_power, share: of the training frames
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or not 0 <= self.unfreeze_at <= 1 or not 0 <= self.validation_share < 1:
@@ -60,8 +72,10 @@ class FinetuneConfig:
                 "wanted grid_step and pool_step of at least 1, overlap and hidden of at least 0, "
                 f"got {self.grid_step}, {self.pool_step}, {self.overlap}, {self.hidden}"
             )
-        if not 0 <= self.head_dropout < 1:
-            raise ValueError(f"wanted head_dropout from 0 to below 1, got {self.head_dropout:g}")
+        if not (0 <= self.head_dropout < 1 and 0 <= self.mlp_dropout < 1):
+            raise ValueError(
+                f"wanted head_dropout and mlp_dropout from 0 to below 1, got {self.head_dropout:g}, {self.mlp_dropout:g}"
+            )
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
         if self.epochs is not None and self.cuts != "grid":
@@ -72,7 +86,7 @@ def fresh_head(config: FinetuneConfig, layers: int, width: int, classes: int) ->
     """The untrained head that the settings ask for, for states (layers, B, T, width)."""
     if config.head == "deepconvlstm":
         return RecurrentHead(width, classes, config.head_dropout)
-    return Head(layers, width, config.hidden, classes, config.weighted)
+    return Head(layers, width, config.hidden, classes, config.weighted, config.mlp_dropout)
 
 
 def train(
@@ -91,7 +105,12 @@ def train(
     """
     total = material.steps(config)
     frozen_until = total * config.unfreeze_at if network.encoder is not None else 0
-    optimizer = torch.optim.Adam(network.head.parameters(), lr=config.rate, betas=(config.beta1, config.beta2))
+    betas = (config.beta1, config.beta2)
+    if config.weight_decay:
+        head = network.head.parameters()
+        optimizer = torch.optim.AdamW(head, lr=config.rate, betas=betas, weight_decay=config.weight_decay)
+    else:
+        optimizer = torch.optim.Adam(network.head.parameters(), lr=config.rate, betas=betas)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     network.train()
@@ -106,23 +125,40 @@ def train(
             optimizer.add_param_group({"params": network.encoder.parameters()})  # with fresh moments, as the release
             network.encoder.train()
             thawed = True
-        for group in optimizer.param_groups:
-            group["lr"] = exponential(step, start=config.rate, factor=config.decay, over=config.decay_steps or total)
+        share = share_of_rate(step, total, config)
+        peaks = (config.rate, config.encoder_rate or config.rate)  # of the head; of the encoder, once it is there
+        for group, peak in zip(optimizer.param_groups, peaks, strict=False):
+            group["lr"] = peak * share
         with autocast(extractor.precision, extractor.device):
             if kept is not None and not thawed:
                 states, truth = kept.batch(config.batch, seed_of("pool", seed, step), extractor.device)
                 logits = network.head(states)
             else:
-                spectra, valid, truth = material.spectra(material.windows(config, seed, step), extractor)
+                windows, alteration = material.windows(config, seed, step), seed_of("augment", seed, step)
+                spectra, valid, truth = material.spectra(windows, extractor, config.augment, alteration)
                 seen = None if extractor.attend_padding else valid
                 logits = network(spectra, seen) if thawed else network.head(extractor.states(spectra, valid))
         loss = frame_cross_entropy(logits.float(), truth)
         optimizer.zero_grad()
         loss.backward()
+        if config.clip is not None:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         optimizer.step()
         losses.append(loss.detach())
     network.eval()
     return finite(losses)
+
+
+def share_of_rate(step: int, total: int, config: FinetuneConfig) -> float:
+    """What part of its rate update `step` (from 0) of `total` is done with.
+
+    >>> cosine = FinetuneConfig(schedule="cosine", warmup_steps=2)
+    >>> [round(share_of_rate(step, 4, cosine), 3) for step in range(4)]
+    [0.5, 0.854, 0.5, 0.146]
+    """
+    if config.schedule == "exponential":
+        return exponential(step, start=1.0, factor=config.decay, over=config.decay_steps or total)
+    return min(1.0, (step + 1) / max(1, config.warmup_steps)) * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
 def finite(losses: Sequence[Tensor]) -> list[float]:

@@ -22,21 +22,25 @@ class Head(nn.Module):
 
     hidden : units of the MLP; 0: one linear layer, the "prediction head" of Spectrograms + TE (section 4.2).
     weighted : sum up all layers; else take the last one, as the release does.
+    dropout : of the sum and of the hidden units, in training; ours.
 
     >>> Head(4, 192, 1028, 7)(torch.zeros(4, 2, 599, 192)).shape
     torch.Size([2, 599, 7])
     """
 
-    def __init__(self, layers: int, width: int, hidden: int, classes: int, weighted: bool = True) -> None:
+    def __init__(
+        self, layers: int, width: int, hidden: int, classes: int, weighted: bool = True, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.layer_weights = nn.Parameter(torch.full((layers,), 1.0 / layers)) if weighted else None
         self.hidden = nn.Linear(width, hidden) if hidden else None
         self.output = nn.Linear(hidden or width, classes)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Float[Tensor, "L B T D"], valid: Valid = None) -> Float[Tensor, "B T K"]:
         """Of every frame by itself, whichever are `valid`."""
-        features = self.features(states)
-        return self.output(features if self.hidden is None else torch.relu(self.hidden(features)))
+        features = self.dropout(self.features(states))
+        return self.output(features if self.hidden is None else self.dropout(torch.relu(self.hidden(features))))
 
     def features(self, states: Float[Tensor, "L B T D"]) -> Float[Tensor, "B T D"]:
         """What the head makes of the layers: their weighted sum, or the last one."""

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from selfpab.activities import Activities
+from selfpab.downstream.augmentation import AugmentConfig, altered
 from selfpab.downstream.cuts import (
     Cuts,
     Run,
@@ -30,9 +31,10 @@ from selfpab.downstream.cuts import (
     split,
     weights,
 )
-from selfpab.downstream.states import Extractor, normalised
+from selfpab.downstream.states import Extractor
 from selfpab.features.framing import frame_labels
 from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.features.uprightness import Turns
 from selfpab.recording import Recording
 from selfpab.seeding import seed_of
 
@@ -89,6 +91,7 @@ class Material:
                 "no frames to train on: every recording is shorter than a second after its validation part"
             )
         self._grid: list[tuple[int, Cuts]] = []
+        self._turns: dict[int, Turns | None] = {}
 
     def steps(self, config: FinetuneConfig) -> int:
         """How many updates the settings ask for."""
@@ -123,15 +126,32 @@ class Material:
         return chosen
 
     def spectra(
-        self, windows: Sequence[tuple[int, Cuts]], extractor: Extractor
+        self,
+        windows: Sequence[tuple[int, Cuts]],
+        extractor: Extractor,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
     ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"], Int[Tensor, "B T"]]:
-        """Normalised spectra, which frames are real, and class indices (-1 for no loss)."""
+        """Normalised spectra, which frames are real, and class indices (-1 for no loss). seed : of the augmentation."""
         frame = self.shape.frame_samples
-        pieces = np.concatenate([frame_pieces(self.people[which].recording, cuts, frame) for which, cuts in windows])
+        pieces = np.concatenate(
+            [
+                frame_pieces(self.people[which].recording, cuts, frame, self._turns_of(which, extractor))
+                for which, cuts in windows
+            ]
+        )
         real = np.concatenate([cuts.starts >= 0 for _, cuts in windows])
         truth = np.concatenate([self.people[which].truth(cuts) for which, cuts in windows])
-        spectra, valid = normalised(torch.from_numpy(pieces).to(extractor.device), real, extractor.normalisation)
-        return spectra, valid, torch.from_numpy(truth).to(extractor.device)
+        samples = torch.from_numpy(pieces)
+        if augment is not None:
+            samples = altered(samples, real.sum(axis=1), augment, seed)
+        return *extractor.inputs(samples, real), torch.from_numpy(truth).to(extractor.device)
+
+    def _turns_of(self, which: int, extractor: Extractor) -> Turns | None:
+        """Of a recording, found once."""
+        if which not in self._turns:
+            self._turns[which] = extractor.turns(self.people[which].recording)
+        return self._turns[which]
 
     def pooled(self, pool: Pool, step: int, seed: int) -> Kept:
         """Frozen outputs of one random cut in every `step` frames; of a recording the same in every fold."""
@@ -145,6 +165,15 @@ class Material:
             shares.append(scattered_weights(one.training, length=self.shape.window_frames, step=step))
         every = np.concatenate(shares)
         return Kept(maps, truths, np.array(places), every / every.sum())
+
+    def shares(self) -> np.ndarray:
+        """Of the labelled training frames, how many are of each class, float64 (K,), adding up to 1."""
+        counts = np.zeros(len(self.activities), np.int64)
+        for one in self.people:
+            for starts, _ in one.training:
+                truth = one.label_at[starts]
+                counts += np.bincount(truth[truth >= 0], minlength=len(counts))
+        return counts / max(1, counts.sum())
 
     def validation(self) -> list[tuple[Recording, Cuts, np.ndarray]]:
         """Recording, windows side by side over its validation part, class indices (W, T); every frame counts once."""

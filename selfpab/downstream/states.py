@@ -17,6 +17,8 @@ from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run, side_by_s
 from selfpab.downstream.head import Head, Network
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes
+from selfpab.features.statistics import frame_statistics
+from selfpab.features.uprightness import Turns, upright_turns
 from selfpab.recording import Recording
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.engine import Precision, autocast
@@ -82,8 +84,9 @@ class Extractor:
 
     def lazily(self, recording: Recording, cuts: Cuts) -> Iterator[np.ndarray]:
         """float32 (L, T, D) window by window: the memory of a week is that of an hour."""
+        turns = self.turns(recording)
         for first in range(0, len(cuts), AT_ONCE):
-            spectra, valid = self.spectra(recording, cuts[first : first + AT_ONCE])
+            spectra, valid = self.spectra(recording, cuts[first : first + AT_ONCE], turns)
             yield from self.states(spectra, valid).transpose(0, 1).cpu().numpy()
 
     def lazy_states(self, recording: Recording, starts: np.ndarray, stops: np.ndarray) -> States:
@@ -97,17 +100,39 @@ class Extractor:
             seen = None if self.attend_padding else valid
             return self.network.states(spectra, seen).float()
 
-    def spectra(self, recording: Recording, cuts: Cuts) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
-        """Normalised spectra of windows, zero behind their ends, and which frames are real; on the network's device."""
-        pieces = torch.from_numpy(frame_pieces(recording, cuts, self.shape.frame_samples))
-        return normalised(pieces.to(self.device), cuts.starts >= 0, self.normalisation)
+    def turns(self, recording: Recording) -> Turns | None:
+        """How the recording's back sensor is made upright; None where the encoder does not want it so."""
+        encoder = self.network.encoder
+        return upright_turns(recording) if encoder is not None and encoder.upright else None
+
+    def spectra(
+        self, recording: Recording, cuts: Cuts, turns: Turns | None = None
+    ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
+        """Normalised spectra of windows, zero behind their ends, and which frames are real; on the network's device.
+
+        turns : what `turns` said of the recording; found again where it is not given.
+        """
+        turns = self.turns(recording) if turns is None else turns
+        pieces = torch.from_numpy(frame_pieces(recording, cuts, self.shape.frame_samples, turns))
+        return self.inputs(pieces, cuts.starts >= 0)
+
+    def inputs(
+        self, pieces: Float[Tensor, "N S C"], real: np.ndarray
+    ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
+        """The same of the samples, in g, of the N real frames; real is bool (B, T)."""
+        encoder = self.network.encoder
+        statistics = encoder is not None and encoder.statistics
+        return normalised(pieces.to(self.device), real, self.normalisation, statistics=statistics)
 
 
 def normalised(
-    pieces: Float[Tensor, "N S C"], real: np.ndarray, normalisation: Normalisation
+    pieces: Float[Tensor, "N S C"], real: np.ndarray, normalisation: Normalisation, *, statistics: bool = False
 ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
-    """Spectra of the N real frames of windows, in their places: real is bool (B, T)."""
+    """Spectra of the N real frames of windows, in their places: real is bool (B, T). statistics : and those behind."""
     valid = torch.from_numpy(real).to(pieces.device)
-    result = torch.zeros(*valid.shape, len(normalisation.mean), device=pieces.device)
-    result[valid] = normalisation(frame_magnitudes(pieces).flatten(1))
+    values = normalisation(frame_magnitudes(pieces).flatten(1))
+    if statistics:
+        values = torch.cat([values, frame_statistics(pieces)], dim=1)
+    result = torch.zeros(*valid.shape, values.shape[1], device=pieces.device)
+    result[valid] = values
     return result, valid

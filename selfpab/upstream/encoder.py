@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from selfpab.features.statistics import STATISTICS
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -29,6 +31,8 @@ class EncoderConfig:
     norm_first: bool = (
         False  # section 3.1 cites the original transformer: norms after; `small` and `tiny` have them before
     )
+    statistics: bool = False  # ours: 45 numbers of every frame beside its spectrum (features/statistics.py)
+    upright: bool = False  # ours: the back sensor is turned to where walking is upright (features/uprightness.py)
 
 
 class Encoder(nn.Module):
@@ -51,12 +55,14 @@ class Encoder(nn.Module):
         attention_dropout: float,
         identical_layers: bool = False,
         norm_first: bool = False,
+        statistics: bool = False,
+        upright: bool = False,
     ) -> None:
         super().__init__()
         if d_model % heads or d_model % 2:
             raise ValueError(f"d_model must be even and a multiple of the {heads} heads, got {d_model}")
-        self.d_model = d_model
-        self.projection = nn.Linear(d_input, d_model)
+        self.d_model, self.statistics, self.upright = d_model, statistics, upright
+        self.projection = nn.Linear(d_input + (STATISTICS if statistics else 0), d_model)
         self.layers = nn.ModuleList(
             Layer(d_model, heads, d_feedforward, dropout, attention_dropout, norm_first) for _ in range(layers)
         )

@@ -141,7 +141,7 @@ def test_errors(toy):
     for start in ("pretrained", "random"):
         with pytest.raises(ValueError, match=f"head=deepconvlstm takes the spectrogram itself.*got a {start} encoder"):
             FinetunedClassifier(start, toy.upstream(), toy.three, QUICK, 0)
-    with pytest.raises(ValueError, match="head_dropout from 0 to below 1, got 1"):
+    with pytest.raises(ValueError, match="head_dropout and mlp_dropout from 0 to below 1, got 1, 0"):
         FinetuneConfig(head_dropout=1.0)
 
 

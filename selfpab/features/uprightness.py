@@ -1,0 +1,111 @@
+"""Which way the back sensor points when its wearer walks, and the turn that makes all wearers alike (ours; not in the paper).
+
+A sensor on the lower back leans by as much as the back and the belt do: by up to 28 degrees from the mean of 29 people.
+Sitting and lying differ by the angle of the trunk, so what is sitting of one person is lying of another. Everybody walks
+upright: the gravity seen while walking tells the lean, without labels, and one rotation takes it away.
+
+On these people (HARTH and HAR70+) the direction found differs from that of their labelled walking by 0.16 degrees in the
+median and by at most 2.1, but for a runner (6.2) and a cyclist (10.7), who hardly walk. The thigh of a cyclist leans by more
+than thighs are worn differently: it is left alone. Legend: N samples, B stretches of time, F frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
+
+WALKING_BACK = np.array([-0.976, 0.0, -0.218])  # unit vector; mean over the 29 people (with y taken to be 0)
+LEAST_MOVEMENT_G = {"back": 0.05, "thigh": 0.1}  # deviation of the length of the acceleration in a second
+LARGEST_LEAN_DEG = {"back": 45.0, "thigh": 30.0}  # from the axis along the body; cycling legs lean further
+LEAST_SECONDS = 60
+STRETCH_S = 24 * 3600.0  # a new direction each day: sensors are put on again
+LOOKED_AT = 100_000  # seconds at most: of a week every sixth
+BLOCK_S = 600.0
+
+
+class Turns(NamedTuple):
+    """firsts : int64 (B,), first sample of every stretch, in order. matrices : float32 (B, 3, 3)."""
+
+    firsts: np.ndarray
+    matrices: np.ndarray
+
+    def of(self, samples: np.ndarray) -> np.ndarray:
+        """The matrix for each of these samples, float32 (len(samples), 3, 3)."""
+        return self.matrices[np.maximum(np.searchsorted(self.firsts, samples, side="right") - 1, 0)]
+
+    def applied(self, pieces: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Frames (F, S, 6) in g with the back turned, float32; starts are their first samples, (F,)."""
+        turned = np.array(pieces, np.float32)
+        turned[..., :3] = np.einsum("fsc,fkc->fsk", pieces[..., :3], self.of(starts))
+        return turned
+
+
+def upright_turns(recording: Recording) -> Turns:
+    """How to turn the back sensor in each stretch of a recording.
+
+    A stretch is at most a day, and ends where the sensor was taken off. One with fewer than `LEAST_SECONDS` of upright
+    movement takes the direction of the whole recording; without any such movement nothing is turned.
+
+    >>> leaning = np.tile(np.float32([-1, 0, 0, -1, 0, 0]), (50 * 100, 1))
+    >>> leaning *= 1 + 0.2 * np.sin(np.arange(5000, dtype=np.float32))[:, None]
+    >>> turns = upright_turns(Recording("P1", None, 50.0, leaning))
+    >>> (turns.matrices[0].astype(float) @ [-1, 0, 0]).round(3).tolist()
+    [-0.976, 0.0, -0.218]
+    """
+    places, directions = _upright_seconds(recording)
+    firsts = _stretches(recording)
+    everywhere = _turn(directions)
+    which = np.searchsorted(firsts, places, side="right") - 1
+    found = [directions[which == place] for place in range(len(firsts))]
+    step = _step(recording)
+    matrices = [_turn(here) if len(here) * step >= LEAST_SECONDS else everywhere for here in found]
+    return Turns(firsts, np.stack(matrices).astype(np.float32))
+
+
+def _step(recording: Recording) -> int:
+    return max(1, int(recording.seconds / LOOKED_AT))
+
+
+def _upright_seconds(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+    """(first samples (F,), directions of gravity at the back (F, 3)) of seconds in which somebody moves upright."""
+    size, step = round(recording.rate_hz), _step(recording)
+    places, directions = [np.empty(0, np.int64)], [np.empty((0, 3))]
+    for first, block in recording.blocks(BLOCK_S):
+        count = len(block) // size
+        seconds = block[: count * size].reshape(count, size, 6)[::step]
+        upright = np.ones(len(seconds), bool)
+        for sensor, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
+            values = seconds[..., axes]
+            mean = values.mean(axis=1)
+            moved = np.sqrt(np.square(values).sum(axis=2)).std(axis=1)
+            lean = -mean[:, 0] / np.maximum(np.linalg.norm(mean, axis=1), 1e-6)
+            upright &= (moved > LEAST_MOVEMENT_G[sensor]) & (lean > np.cos(np.deg2rad(LARGEST_LEAN_DEG[sensor])))
+        back = seconds[upright, :, :3].mean(axis=1)
+        directions.append(back / np.linalg.norm(back, axis=1, keepdims=True))
+        places.append(first + size * step * np.flatnonzero(upright))
+    return np.concatenate(places), np.concatenate(directions)
+
+
+def _stretches(recording: Recording) -> np.ndarray:
+    off = (NON_WEAR, NON_WEAR_OF["back"])
+    edges = {0, *(mark.stop for mark in recording.marks if mark.kind in off)}
+    edges |= set(range(0, len(recording), round(STRETCH_S * recording.rate_hz)))
+    return np.array(sorted(edge for edge in edges if edge < max(1, len(recording))), np.int64)
+
+
+def _turn(directions: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
+    """The smallest rotation that takes the median direction to `WALKING_BACK`; none without directions."""
+    if not len(directions):
+        return np.eye(3)
+    middle = np.median(directions, axis=0)
+    middle /= np.linalg.norm(middle)
+    axis = np.cross(middle, WALKING_BACK)
+    sine = np.linalg.norm(axis)
+    if sine < 1e-9:
+        return np.eye(3)
+    return Rotation.from_rotvec(axis / sine * np.arctan2(sine, middle @ WALKING_BACK)).as_matrix()
