@@ -45,5 +45,6 @@ def altered(
         gains = 1 + config.gain * chance.normal(size=(len(frames), 1, 1))
         turns = (gains * Rotation.from_rotvec(angles * axes).as_matrix()).astype(np.float32)
         turn = torch.from_numpy(turns[window]).to(pieces.device)
-        result.append(pieces[..., first : first + 3] @ turn.transpose(1, 2))
+        with torch.autocast(pieces.device.type, enabled=False):  # samples are no activations: bf16 has 8 bits for them
+            result.append(pieces[..., first : first + 3] @ turn.transpose(1, 2))
     return torch.cat(result, dim=2)

@@ -50,3 +50,10 @@ def test_the_same_seed_is_the_same_and_another_is_not():
 
 def test_nothing_asked_is_nothing_done():
     assert altered(PIECES, FRAMES, AugmentConfig(), 0) is PIECES
+
+
+def test_samples_stay_exact_where_activations_are_in_bf16():
+    config = AugmentConfig(tilt_deg=5.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = altered(PIECES, FRAMES, config, 3)
+    assert torch.equal(found, altered(PIECES, FRAMES, config, 3))
