@@ -15,9 +15,10 @@ from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.downstream import FinetuneConfig, FinetunedClassifier
 from selfpab.features.normalisation import recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.features.statistics import STATISTICS
 from selfpab.final_models import finetune
 from selfpab.inference.model import load
-from selfpab.methods import EvaluateConfig
+from selfpab.methods import PLUS, EvaluateConfig
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
 
@@ -76,6 +77,48 @@ def test_a_model_of_everybody_that_predicts_what_the_classifier_did(place, peopl
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]  # no pool is left behind
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_with_selfpab_plus_the_model_knows_what_it_is_given(place, people, tmp_path, fits, precision):
+    folder, config, _ = place
+    quick = replace(PLUS, steps=12, batch=4, hidden=16, overlap=24)
+    finetune(
+        [str(folder / "people")],
+        tmp_path / "model",
+        replace(config, selfpab_plus=quick, precision=precision),
+        "selfpab-plus",
+    )
+    ((classifier, _),) = fits
+    model = load(tmp_path / "model", precision="fp32")
+    shape = model.upstream.encoder_config
+    assert (shape.statistics, shape.upright) == (True, True)
+    assert model.upstream.encoder.projection.in_features == 156 + STATISTICS
+    # what it was not pre-trained on has begun to count
+    assert float(model.upstream.encoder.projection.weight[:, 156:].detach().abs().max()) > 0
+    assert len(model.config["downstream"]["class_weights"]) == len(HARTH)
+    # a person who leans is predicted by the model as by the classifier: both turn the back upright
+    leaning = people[0].acceleration_g.copy()
+    leaning[:, :3] = leaning[:, :3] @ np.float32([[0.94, 0, 0.34], [0, 1, 0], [-0.34, 0, 0.94]])
+    leaning = replace(people[0], samples=leaning, counts_per_g=None)
+    prediction = model.predict(leaning)
+    tolerance = 1e-5 if precision == "fp32" else 0.1
+    np.testing.assert_allclose(prediction.probabilities, classifier.probabilities(leaning), atol=tolerance)
+    again = model.predict(people[0])
+    assert np.abs(again.probabilities - prediction.probabilities).max() < 0.2
+
+
+def test_rare_classes_get_the_benefit_of_the_doubt(place, people, fits, tmp_path):
+    folder, config, _ = place
+    quick = replace(PLUS, steps=12, batch=4, hidden=16, overlap=24, rare_power=1.0)
+    finetune([str(folder / "people")], tmp_path / "m", replace(config, selfpab_plus=quick), "selfpab-plus")
+    ((classifier, _),) = fits
+    weights = np.array(load(tmp_path / "m").config["downstream"]["class_weights"])
+    counts = sum(np.bincount(HARTH.indices(p.labels)[p.labels >= 0], minlength=10) for p in people)
+    assert (weights[counts == counts.max()] == weights.min()).all()
+    named, chances = classifier.predict(people[0]), classifier.probabilities(people[0])
+    assert (named == (chances * weights).argmax(axis=1)).all()
+    assert (named != chances.argmax(axis=1)).any()
+
+
 def test_several_data_sets_share_the_activities_of_the_first(place, people, tmp_path, fits):
     folder, config, _ = place
     write_dataset(tmp_path / "few", [replace(known(people[0], HAR70PLUS), subject="Q0")])
@@ -99,4 +142,6 @@ def test_what_cannot_be_done_is_said(place, tmp_path):
         finetune([str(folder / "people")], tmp_path / "m", replace(config, seeds="0,1"))
     with pytest.raises(ConfigError, match="selfpab needs upstream=MODEL"):
         finetune([str(folder / "people")], tmp_path / "m", replace(config, upstream=None))
+    with pytest.raises(ConfigError, match="method=xgb makes no model folder; wanted one of selfpab, selfpab-unfrozen"):
+        finetune([str(folder / "people")], tmp_path / "m", config, "xgb")
     assert not (tmp_path / "m").exists()
