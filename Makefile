@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-slow faults check format bench clean
+.PHONY: demo test test-browser test-slow faults check format bench clean
 
 demo: .venv/done  ## simulate, pre-train, evaluate, predict, and show it (some minutes); ends with what to open
 	rm -rf demo
@@ -10,6 +10,9 @@ demo: .venv/done  ## simulate, pre-train, evaluate, predict, and show it (some m
 
 test: .venv/done  ## the default tests, a few minutes
 	$(BIN)/python -m pytest -q
+
+test-browser: .venv/done  ## pages in headless Chromium, which the system's package manager has
+	$(BIN)/python -m pytest -q -m browser -rs tests/reports
 
 test-slow: .venv/done  ## kills, torchrun and others that take minutes
 	$(BIN)/python -m pytest -q -m slow

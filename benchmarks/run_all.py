@@ -19,6 +19,7 @@ RUNS = (
     ["bench_pretrain.py", "small-599", "--no-allocator"],
     ["bench_pretrain.py", "paper"],
     ["bench_predict.py"],
+    ["bench_week.py"],
     ["bench_downstream.py", "folds"],
     ["bench_downstream.py", "average"],
     ["bench_scale.py"],

@@ -34,10 +34,13 @@ SETTINGS = {  # command -> where its settings are declared; imported only for it
     "pretrain": "selfpab.upstream:PretrainConfig",
     "evaluate": "selfpab.methods:EvaluateConfig",
     "finetune": "selfpab.methods:EvaluateConfig",
-    "predict": "selfpab.inference:PredictConfig",
-    "embed": "selfpab.inference:PredictConfig",
+    "predict": "selfpab.cohorts:PredictConfig",
+    "embed": "selfpab.cohorts:PredictConfig",
+    "export": "selfpab.exports:ExportConfig",
     "download": "selfpab.data.download:DownloadConfig",
     "reproduce": "selfpab.reproduce.collected_results:ReproduceConfig",
+    "import-checkpoint": "selfpab.sharing.released_models:ImportConfig",
+    "push": "selfpab.sharing.hub:PushConfig",
 }
 
 
@@ -140,10 +143,10 @@ def evaluate(words: Words) -> None:
 def finetune(words: Words) -> None:
     """DATASET[,DATASET] MODEL [upstream= ...]: one classifier from all subjects, as a model folder."""
     (datasets, model), settings = _split(words, "DATASET[,DATASET]", "MODEL")
-    from selfpab.final_models import finetune
-    from selfpab.methods import EvaluateConfig
+    from selfpab.final_models import FinalConfig, finetune
 
-    print(f"wrote {finetune(datasets.split(','), Path(model), _config(EvaluateConfig, 'evaluate', settings))}")
+    chosen = _config(FinalConfig, "evaluate", settings)
+    print(f"wrote {finetune(datasets.split(','), Path(model), chosen, chosen.method)}")
 
 
 @app.command(cls=Command)
@@ -154,6 +157,16 @@ def predict(words: Words) -> None:
 
     chosen = _config(PredictConfig, "predict", settings)
     _report(predict_folder([Path(s) for s in sources], Path(out), chosen))
+
+
+@app.command(cls=Command)
+def export(words: Words) -> None:
+    """ggir|oxwearables PREDICTED DEST: what predict wrote, in tables of the shape that those programs give."""
+    (form, predicted, destination), settings = _split(words, "ggir|oxwearables", "PREDICTED", "DEST")
+    from selfpab.exports import ExportConfig, export_tables
+
+    for path in export_tables(form, Path(predicted), Path(destination), _config(ExportConfig, "export", settings)):
+        print(f"wrote {path}")
 
 
 @app.command(cls=Command)
@@ -177,17 +190,46 @@ def reproduce(words: Words) -> None:
         print(f"wrote {path}")
 
 
-@app.command("import-checkpoint")
+@app.command("import-checkpoint", cls=Command)
 def import_checkpoint(words: Words) -> None:
-    """CKPT MODEL normalisation=DIR: the authors' Lightning checkpoint becomes a model folder."""
+    """CKPT MODEL normalisation=DIR: a Lightning checkpoint of the authors' code becomes a model folder."""
     (checkpoint, model), settings = _split(words, "CKPT", "MODEL")
-    found = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
-    if set(found) != {"normalisation"}:
-        raise WrongCall(f"wanted normalisation=DIR (the folder with mean.csv and std.csv) and no other, got {settings}")
-    from selfpab.upstream import import_checkpoint as convert
+    from selfpab.sharing.released_models import ImportConfig, import_released
 
-    convert(Path(checkpoint), Path(model), normalisation=Path(found["normalisation"]))
-    print(f"wrote {model}")
+    chosen = _config(ImportConfig, "import-checkpoint", settings)
+    print(f"wrote {import_released(Path(checkpoint), Path(model), chosen)}")
+
+
+@app.command(cls=Command)
+def push(words: Words) -> None:
+    """MODEL OWNER/NAME [private= license= ...]: a model folder onto the Hugging Face hub."""
+    (model, repository), settings = _split(words, "MODEL", "OWNER/NAME")
+    from selfpab.sharing.hub import PushConfig
+    from selfpab.sharing.hub import push as upload
+
+    print(f"pushed {upload(Path(model), repository, _config(PushConfig, 'push', settings))}")
+
+
+@app.command()
+def pull(words: Words) -> None:
+    """OWNER/NAME[@REVISION] MODEL: a model of the Hugging Face hub as a folder."""
+    (reference, model), settings = _split(words, "OWNER/NAME[@REVISION]", "MODEL")
+    _no(settings)
+    from selfpab.sharing.hub import pull as download
+
+    print(f"pulled {download(reference, Path(model))} into {model}")
+
+
+@app.command("export-onnx")
+def export_onnx(words: Words) -> None:
+    """MODEL FILE.onnx: a fine-tuned model for other languages, from acceleration to probabilities."""
+    (model, path), settings = _split(words, "MODEL", "FILE.onnx")
+    _no(settings)
+    from selfpab.inference.model import load
+    from selfpab.sharing.onnx_export import export_onnx as export
+
+    worst = export(load(model, precision="fp32"), Path(path))
+    print(f"wrote {path}; onnxruntime and torch differ by at most {worst:.1g} in a probability")
 
 
 @app.command()
@@ -230,6 +272,11 @@ def _split(words: list[str], *wanted: str) -> tuple[list[str], list[str]]:
     if len(names) < len(wanted) or (len(names) > len(wanted) and not many):
         raise WrongCall(f"wanted {' '.join(wanted)} and then key=value settings, got {' '.join(words)}")
     return names, settings
+
+
+def _no(settings: list[str]) -> None:
+    if settings:
+        raise WrongCall(f"there are no settings here, got {' '.join(settings)}")
 
 
 def _config(kind: type[C], section: str, settings: list[str]) -> C:

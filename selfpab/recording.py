@@ -22,6 +22,7 @@ SEGMENT_STEP_S = 0.1  # a longer step between two samples ends a segment (DESIGN
 NON_WEAR = "non-wear"  # kind of a mark: neither sensor was worn
 NON_WEAR_OF = {"back": "non-wear back", "thigh": "non-wear thigh"}  # this one was not
 CLIPPING = "clipping"  # kind of a mark: values at the end of a device's range
+SENSOR_MISSING = "sensor dropout"  # kind of a mark: one sensor or both measured nothing
 JOIN_GAP_S = 30.0  # neighbouring segments at most so far apart form one run (ours, DESIGN 5a)
 
 

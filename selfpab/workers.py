@@ -15,9 +15,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -36,6 +38,8 @@ THREADS: tuple[str, ...] = (
 )
 CONNECT_S = 10.0  # within which a scheduler must answer
 CHECK_S = 20.0  # between looks at whether there still are workers
+CONNECTED = ("running", "connecting")  # Dask's words for a client that has a scheduler, or is looking for it again
+LOST = "the connection to the Dask scheduler was lost; the same command goes on when there is one"
 PATIENCE = "120 s"  # local workers that do not come back within it are given up
 HOW = "start one with `dask scheduler`, and workers with `dask worker ADDRESS --nworkers N --nthreads 1`"
 
@@ -59,7 +63,8 @@ def in_parallel(
     say : told, in a line, that a worker died and its task was begun anew, and that there are no workers.
 
     An item whose worker dies (killed, out of memory) is begun anew, twice at most: it may have been the neighbour's
-    fault. Then its outcome is a RuntimeError. Raises ConfigError for `workers` below 1, and for a scheduler that does
+    fault. Then its outcome is a RuntimeError. Where the scheduler goes away, that of all items without one is a
+    ConnectionError. Raises ConfigError for `workers` below 1, and for a scheduler that does
     not answer or whose workers run more than one task at a time. Close the iterator (`contextlib.closing`) to stop the
     workers early; tasks under way are then killed.
 
@@ -83,6 +88,18 @@ def check_workers(workers: int) -> None:
         raise ConfigError(
             f"workers must be at least 1 (1: in this process; N: N processes on this machine), got {workers}"
         )
+
+
+def part_of(items: Sequence[Item], part: str) -> list[Item]:
+    """The share of one of several calls, such as the jobs of an array: every item is in one of n.
+
+    >>> part_of("abcdefg", "1/3"), part_of("abcdefg", "3/3")
+    (['a', 'd', 'g'], ['c', 'f'])
+    """
+    numbers = part.split("/")
+    if len(numbers) != 2 or not all(n.isdecimal() for n in numbers) or not 1 <= int(numbers[0]) <= int(numbers[1]):
+        raise ConfigError(f"part must be the number of a part and how many there are, such as 2/8, got {part!r}")
+    return list(items[int(numbers[0]) - 1 :: int(numbers[1])])
 
 
 def threads_each(workers: int) -> int:
@@ -110,12 +127,11 @@ def _on_workers(
     say: Callable[[str], object],
 ) -> Generator[tuple[Item, Any], None, None]:
     """`at_once`: tasks given away before one is done; those that wait at a worker count as failed when it dies."""
-    from distributed import wait
-
     run = uuid4().hex[:8]  # keys of two calls on one scheduler must differ
     names = {f"selfpab-{run}-{number:05}": item for number, item in enumerate(items)}
     left = iter(names.items())
     waiting: dict[Future, Item] = {}
+    finished: SimpleQueue[Future] = SimpleQueue()  # asking all of many thousand futures after each would take hours
 
     def on_event(event: tuple[float, Any]) -> None:
         if isinstance(event[1], dict) and event[1].get("action") == "remove-worker" and not event[1]["expected"]:
@@ -128,30 +144,40 @@ def _on_workers(
             while True:
                 for key, item in islice(left, at_once - len(waiting)):
                     call = partial(task, item)  # without arguments, in which Dask would look for its own keys
-                    waiting[client.submit(call, key=key, priority=-int(key[-5:]), pure=False)] = item
+                    future = client.submit(call, key=key, priority=-int(key.rpartition("-")[2]), pure=False)
+                    waiting[future] = item
+                    future.add_done_callback(finished.put)
                 if not waiting:
                     return
                 try:
-                    with client.as_current():
-                        finished: Any = wait(list(waiting), timeout=CHECK_S, return_when="FIRST_COMPLETED")
-                except TimeoutError:
-                    if not client.nthreads():
-                        say("there are no workers at the moment; waiting for them")
+                    future = finished.get(timeout=CHECK_S)
+                except Empty:
+                    if client.status not in CONNECTED:
+                        break
+                    with suppress(OSError):  # the scheduler may go this very moment
+                        if client.status == "running" and not client.nthreads():
+                            say("there are no workers at the moment; waiting for them")
                     continue
-                for future in sorted(finished.done, key=lambda future: str(future.key)):
-                    item, outcome = waiting.pop(future), _outcome(future)
-                    future.release()  # a result kept on a worker would be made again if that worker died
-                    yield item, outcome
+                try:
+                    outcome = _outcome(future)  # asks the scheduler
+                except (OSError, CancelledError):
+                    break
+                item = waiting.pop(future)
+                future.release()  # a result kept on a worker would be made again if that worker died
+                yield item, outcome
+            say(LOST)
+            for item in (*waiting.values(), *(item for _, item in left)):
+                yield item, ConnectionError(LOST)
         finally:
-            client.unsubscribe_topic("all")
+            if client.status == "running":
+                with suppress(OSError):
+                    client.unsubscribe_topic("all")
 
 
 def _outcome(future: Future) -> Any:
     """Result or exception; of a worker's death, what that means."""
     from distributed import KilledWorker
 
-    if future.status == "cancelled":
-        return RuntimeError("the connection to the Dask scheduler was lost")
     error = future.exception()
     if isinstance(error, KilledWorker):
         times = error.allowed_failures + 1
@@ -197,6 +223,7 @@ def _local(workers: int) -> Iterator[Any]:
 @contextmanager
 def _existing(scheduler: str) -> Iterator[Any]:
     from distributed import Client
+    from distributed.utils import silence_logging_cmgr
 
     try:
         client: Any = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
@@ -204,7 +231,7 @@ def _existing(scheduler: str) -> Iterator[Any]:
         raise ConfigError(
             f"no Dask scheduler answers at scheduler={scheduler} within {CONNECT_S:g} s; {HOW}"
         ) from error
-    with client:
+    with silence_logging_cmgr(logging.CRITICAL), client:  # what matters is said; a scheduler's end would be a traceback
         if wrong := {address: threads for address, threads in client.nthreads().items() if threads != 1}:
             address, threads = next(iter(wrong.items()))
             raise ConfigError(

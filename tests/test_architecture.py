@@ -30,7 +30,7 @@ LAYERS = [  # ground first
     {"methods", "inference"},
     {"search", "reports", "sharing"},
     {"cohorts"},
-    {"fold_jobs"},
+    {"fold_jobs", "exports"},
     {"cross_validation", "final_models"},
     {"reproduce"},
     {"cli"},

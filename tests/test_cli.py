@@ -17,7 +17,8 @@ from selfpab.inference.model import load
 from selfpab.recording import CHANNELS
 
 COMMANDS = ["demo", "download", "simulate", "ingest", "pretrain", "evaluate", "finetune", "predict", "embed"]
-COMMANDS += ["reproduce", "import-checkpoint"]
+COMMANDS += ["reproduce", "import-checkpoint", "push", "pull", "export-onnx", "export"]
+WITHOUT_SETTINGS = {"pull", "export-onnx"}
 QUICK = ["preset=tiny", "precision=fp32"]
 
 
@@ -151,10 +152,13 @@ def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
     code, out, _ = call("import-checkpoint", golden / "g2_small_upstream.ckpt", ours, f"normalisation={tmp_path}")
     assert (code, out) == (0, f"wrote {ours}\n")
     assert load(ours).upstream.normalisation.std.tolist() == [2.0] * 156
-    for settings in ([], [f"normalisation={tmp_path}", "steps=3"]):
+    for settings, message in (
+        ([], "wanted normalisation=DIR (the folder with mean.csv and std.csv)"),
+        ([f"normalisation={tmp_path}", "steps=3"], "no setting 'steps'"),
+    ):
         code, _, err = call("import-checkpoint", golden / "g2_small_upstream.ckpt", ours, *settings)
         assert code == 2
-        assert "wanted normalisation=DIR (the folder with mean.csv and std.csv)" in err
+        assert message in err
     code, _, err = call("import-checkpoint", tmp_path / "no.ckpt", ours, f"normalisation={tmp_path}")
     assert (code, err) == (1, f"selfpab: no checkpoint {tmp_path / 'no.ckpt'}\n")
 
@@ -178,6 +182,12 @@ def test_the_authors_checkpoint_from_end_to_end(call, golden, tmp_path):
         (["simulate", "o", "peple=3"], "did you mean 'people'?"),
         (["reproduce", "table2", "o"], "'table2'; there are table1, figure2, figure3"),
         (["reproduce", "table1"], "wanted table1|figure2|figure3 OUT and then"),
+        (["predict", "s", "o", "windows=theirs"], "windows must be auto | ours | authors, got 'theirs'"),
+        (["push", "m", "o/n", "privat=no"], "no setting 'privat'; did you mean 'private'?"),
+        (["pull", "o/n", "m", "revision=v2"], "there are no settings here, got revision=v2"),
+        (["export-onnx", "m", "f.onnx", "opset=20"], "there are no settings here, got opset=20"),
+        (["export", "actipass", "o", "d"], "wanted the form ggir or oxwearables, got 'actipass'"),
+        (["export", "ggir", "o"], "wanted ggir|oxwearables PREDICTED DEST and then"),
         (["reproduce", "table1", "o", "result=x"], "did you mean 'results'?"),
         (["download", "hunt4", "d"], "'hunt4' cannot be downloaded; there are harth, har70plus"),
         (["download", "harth"], "wanted harth|har70plus DEST and then"),
@@ -199,6 +209,11 @@ def test_a_wrong_call_ends_with_2_and_says_what_was_wanted(call, words, message,
         (["pretrain", "nowhere", "r"], "nowhere is no corpus (it has no index.parquet); make one: selfpab ingest"),
         (["ingest", "nowhere", "c"], "no nowhere"),
         (["embed", "nowhere", "o", "model=none"], "none is no model folder"),
+        (["embed", "nowhere", "o", "model=some/one"], "is it a model on the Hugging Face hub? Then say hub:some/one"),
+        (["push", "none", "some/one"], "none is no model folder"),
+        (["pull", "one", "m"], "a model on the hub is hub:owner/name or hub:owner/name@revision, got 'hub:one'"),
+        (["export-onnx", "none", "f.onnx"], "none is no model folder"),
+        (["export", "ggir", "nowhere", "d"], "nowhere has no finished prediction; wanted the OUT of selfpab predict"),
         (["evaluate", "spectr-mlp", "nowhere", "r"], "nowhere"),
         (["reproduce", "figure2", "o"], "there is no folder results; wanted run folders of `selfpab evaluate`"),
         (
@@ -278,7 +293,7 @@ def test_the_help_lists_every_command_and_every_command_is_tested_here(call):
     assert all(f"\n  {command} " in out for command in COMMANDS)
     names = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
     assert names == {*COMMANDS, "version"}
-    assert set(cli.SETTINGS) == set(COMMANDS) - {"import-checkpoint"}
+    assert set(cli.SETTINGS) == set(COMMANDS) - WITHOUT_SETTINGS
     assert issubclass(cli.Command, typer.core.TyperCommand)
 
 

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import pytest
 
+from selfpab.cohorts.folders import PredictConfig
 from selfpab.config import ConfigError, build, load, preset_names, preset_values
 from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.cohorts.folders import PredictConfig
 from selfpab.methods import METHODS, EvaluateConfig
 from selfpab.paper import FIGURE_3, MINUTES, PRETRAINING_HOURS, SUBJECTS, TABLE_1, VERSIONS
 from selfpab.upstream.corpus import IngestConfig

@@ -12,7 +12,7 @@ import pytest
 
 from selfpab import workers as module
 from selfpab.config import ConfigError
-from selfpab.workers import THREADS, in_parallel, threads_each
+from selfpab.workers import LOST, THREADS, in_parallel, part_of, threads_each
 
 
 def outcomes(task, items, **settings):
@@ -154,6 +154,38 @@ def test_a_scheduler_that_is_there_is_used_and_left_running():
         assert (found[3], found[2]) == (2, 3)
         with Client(one.scheduler_address, set_as_default=False) as client:
             assert len(client.nthreads()) == 1
+
+
+def test_a_scheduler_that_goes_away_leaves_an_outcome_for_every_item():
+    from distributed import LocalCluster
+
+    def task(item):
+        time.sleep(0.05)
+        return item
+
+    said = []
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+    ) as one:
+        found = []
+        for item, outcome in in_parallel(task, list(range(40)), scheduler=one.scheduler_address, say=said.append):
+            found.append((item, outcome))
+            if len(found) == 3:
+                one.close()
+    done = [item for item, outcome in found if item == outcome]
+    lost = [item for item, outcome in found if isinstance(outcome, ConnectionError) and str(outcome) == LOST]
+    assert sorted(done + lost) == list(range(40))
+    assert len(done) < 20
+    assert said[-1] == LOST
+
+
+def test_parts_cover_all_once():
+    items = list("abcdefgh")
+    parts = [part_of(items, f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(item for part in parts for item in part) == items
+    assert part_of(items[:1], "2/2") == []
+    with pytest.raises(ConfigError, match=r"such as 2/8, got '4/3'"):
+        part_of(items, "4/3")
 
 
 def test_workers_that_do_two_things_at_a_time_are_refused():

@@ -6,106 +6,147 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from selfpab.allocator import keep_freed_memory
+from selfpab.cohorts.cohort_tables import write_cohort_tables
+from selfpab.cohorts.diaries import Interval, read_diary, strangers
+from selfpab.cohorts.diary_tables import join_diary
+from selfpab.cohorts.file_stamps import content_of, with_doubles
+from selfpab.cohorts.finished_folders import facts_of, predictions_in
+from selfpab.cohorts.people import VALID_DAY_MINUTES
 from selfpab.config import ConfigError
 from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct
 from selfpab.data.store import file_checksum
+from selfpab.evaluation.clock import second_rows, second_times
+from selfpab.inference.frame_windows import Windows, chosen_windows
 from selfpab.inference.model import Model, load
+from selfpab.inference.model_names import DEFAULT, ORIGIN, PREFIX, Located, located
 from selfpab.inference.prediction import Prediction
-from selfpab.inference.seconds import UNCERTAIN_BELOW
+from selfpab.inference.vectors import write_vectors
 from selfpab.progress import Progress
 from selfpab.provenance import environment
 from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
+from selfpab.reports.recording_page import NAME as PAGE
+from selfpab.reports.recording_page import write_report
 from selfpab.upstream.engine import Precision, resolved_precision
-from selfpab.workers import in_parallel
-from selfpab.writing import write_text, write_whole
+from selfpab.workers import in_parallel, part_of
+from selfpab.writing import write_text
 
 GAPS_LISTED = 1000
 
 
 @dataclass(frozen=True)
 class PredictConfig(ReadConfig):
-    model: str = ""  # model folder
+    model: str = DEFAULT  # the one in the box; or a model folder, or hub:owner/name
+    windows: Windows = "auto"  # of predict: ours in one pass, authors fifty-fold; auto: those of the model's evaluation
     precision: Precision = "auto"
-    uncertain_below: float = UNCERTAIN_BELOW  # ours: a second whose best class is less probable is marked uncertain
+    uncertain_below: float | None = None  # seconds less probable are uncertain; none: what the model's calibration says
     csv: bool = False  # seconds.csv.gz beside seconds.parquet
+    report: bool = True  # report.html, a page to look at; off where there are thousands
+    diary: str | None = None  # csv of intervals: subject, start, end, kind such as "time in bed" or "work"
+    valid_day_minutes: float = (
+        VALID_DAY_MINUTES  # wear that makes a day of people.csv valid; 10 h: the field's convention
+    )
     form: str = "parquet"  # of embeddings: parquet or npy
     workers: int = 1  # processes on this machine
     scheduler: str | None = None  # address of a Dask scheduler that is already there
+    part: str | None = None  # 2/8: the second of eight parts, for array jobs; the tables over all are made without it
 
 
 def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
     """A folder for every recording: (what was written, None) or (source, what was wrong).
 
-    In it lie seconds.parquet, bouts.csv, daily.csv (and seconds.csv.gz with `csv`); info.json is written last: without it
-    a folder is not finished. One that is finished, from the same files, settings and model, is not made again; any other
-    that an earlier call left there is. quality.csv in `out` has a row for each, failures.csv what failed and why.
+    In it lie seconds.parquet, bouts.csv, daily.csv, report.html (unless `report` is off; an older one is then taken
+    away) and, with `csv`, seconds.csv.gz; info.json is written last: without it a folder is not finished. One that is
+    finished, from the same files, settings and model, is not made again; any other that an earlier call left there
+    is. quality.csv in `out` has a row for each, failures.csv what failed and why, people.csv a row per person,
+    dictionary.csv every column. With `diary`, its intervals are joined: diary.csv in every folder, people_diary.csv
+    in `out`; a row of a person that is not there is a failure. Raises ValueError for wrong rows.
     """
-    if not 0 <= config.uncertain_below <= 1:
+    if config.uncertain_below is not None and not 0 <= config.uncertain_below <= 1:
         raise ConfigError(f"uncertain_below must be a probability between 0 and 1, got {config.uncertain_below}")
+    if config.valid_day_minutes < 0:
+        raise ConfigError(f"valid_day_minutes must not be negative, got {config.valid_day_minutes}")
     return _each(sources, out, config, _predicted)
 
 
 def embed_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
-    """`embedding.parquet` (one column a dimension) or `embedding.npy`, and `info.json`, for every recording."""
+    """`embedding.parquet` (time, and a column a dimension), or `embedding.npy` and `times.csv`; and `info.json`; for each.
+
+    One row per clock second, empty in gaps (NaN in npy). The times are those of `seconds.parquet`.
+    """
     if config.form not in ("parquet", "npy"):
         raise ConfigError(f"form must be parquet or npy, got {config.form!r}")
     return _each(sources, out, config, _embedded)
 
 
-def _predicted(model: Model, recording: Recording, folder: Path, config: PredictConfig) -> dict[str, Any]:
-    prediction = model.predict(recording, uncertain_below=config.uncertain_below)
-    (folder / "info.json").unlink(missing_ok=True)  # an old one must never describe new tables
+def _predicted(
+    model: Model, recording: Recording, folder: Path, config: PredictConfig, about: dict[str, str]
+) -> dict[str, Any]:
+    windows = chosen_windows(config.windows, model.finetune)
+    prediction = model.predict(recording, uncertain_below=config.uncertain_below, windows=windows)
+    for old in ("info.json", PAGE):  # an old one must never describe new tables
+        (folder / old).unlink(missing_ok=True)
     prediction.write(folder, csv=config.csv)
-    return {"uncertain_below": config.uncertain_below, **_counts(prediction, config)}
+    threshold = model.uncertain_below if config.uncertain_below is None else config.uncertain_below
+    facts = {"windows": windows, "uncertain_below": threshold, **_counts(prediction, config)}
+    if config.report:
+        info = _info(recording, about, config, facts) | {"quality": quality_of(recording, folder.name)}
+        write_report(prediction, info, folder / PAGE)
+    return facts
 
 
-def _embedded(model: Model, recording: Recording, folder: Path, config: PredictConfig) -> dict[str, Any]:
+def _embedded(
+    model: Model, recording: Recording, folder: Path, config: PredictConfig, about: dict[str, str]
+) -> dict[str, Any]:
     vectors = model.embed(recording)
     (folder / "info.json").unlink(missing_ok=True)
-    write_whole(folder / f"embedding.{config.form}", lambda path: _write_vectors(vectors, path, config.form))
+    for old in ("embedding.npy", "times.csv", "embedding.parquet"):  # of another form
+        (folder / old).unlink(missing_ok=True)
+    first, _, _ = second_rows(recording)
+    write_vectors(vectors, second_times(recording.start, first, len(vectors)), folder, config.form)
     return {"seconds": len(vectors), "width": vectors.shape[1]}
 
 
-def _write_vectors(vectors: np.ndarray, path: Path, form: str) -> None:
-    if form == "npy":
-        with open(path, "wb") as file:  # given a path, numpy would add a suffix to it
-            np.save(file, vectors)
-        return
-    import polars as pl
+class _Item(NamedTuple):
+    name: str
+    source: Source
 
-    names = [f"e{i}" for i in range(vectors.shape[1])]
-    pl.DataFrame(vectors, schema=names, orient="row").write_parquet(path)
+    def __str__(self) -> str:
+        return str(self.source)
 
 
-Make = Callable[[Model, Recording, Path, PredictConfig], dict[str, Any]]
+Make = Callable[[Model, Recording, Path, PredictConfig, dict[str, str]], dict[str, Any]]
 
 
 def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make) -> list[tuple[str, str | None]]:
     if not config.model:
         raise ConfigError("wanted model=MODEL, a folder that `selfpab finetune` (or, to embed, `pretrain`) wrote")
-    about = _about(config.model)
+    place = located(config.model)
+    about = _about(config.model, place)
+    config = replace(config, model=str(place.folder))  # workers ask no hub
     found, problems = found_in(sources, config)
+    diary = read_diary(Path(config.diary)) if config.diary and make is _predicted else ()  # wrong rows before any work
     shorts = [source.short_name for source in found]
     # two people of one name from two folders must not overwrite each other
     names = [short if shorts.count(short) == 1 else source.name for short, source in zip(shorts, found, strict=True)]
     check_distinct(names, found)
+    if config.part is not None:
+        names, found = part_of(names, config.part), part_of(found, config.part)
     outcome: dict[str, tuple[str, str | None]] = {}
     task = partial(_one, out=out, config=config, make=make, about=about)
     with Progress("recordings", len(found)) as progress:
         for problem in problems:
             progress.say(f"failed: {problem.path}: {problem.reason}")
-        items = list(zip(names, found, strict=True))
+        items = [_Item(*each) for each in zip(names, found, strict=True)]
         done = in_parallel(task, items, workers=config.workers, scheduler=config.scheduler, say=progress.say)
         with closing(done):
             for (name, source), error in done:
@@ -113,22 +154,38 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
                 outcome[name] = (str(source), reason_of(error)) if failed else (str(out / name), None)
                 progress.advance(note=name)
     told = [outcome[name] for name in names]
-    infos = (_finished(path.parent) for path in sorted(out.glob("*/info.json")))
-    rows = [info["quality"] for info in infos if "quality" in info]
+    if config.part is not None:  # others may be writing, and know nothing of these failures
+        return told + [(str(problem.path), problem.reason) for problem in problems]
+    if diary:
+        here = {word for folder, info in predictions_in(out) for word in (folder.name, str(info["subject"]))}
+        problems += strangers(
+            Path(config.diary or ""), diary, {*here, *names, *(s.subject for s in found if s.subject)}
+        )
+    infos = (facts_of(path.parent) for path in sorted(out.glob("*/info.json")))
     failed = [Problem(source.path, told[i][1] or "") for i, source in enumerate(found) if told[i][1] is not None]
-    write_quality(out, rows, [*failed, *problems])
+    write_quality(out, with_doubles(infos), [*failed, *problems])
+    if make is _predicted:
+        write_cohort_tables(out, config.valid_day_minutes)
     return told + [(str(problem.path), problem.reason) for problem in problems]
 
 
-def _about(folder: str) -> dict[str, str]:
+def _about(name: str, place: Located) -> dict[str, str]:
+    """What info.json says of the model, by its content and, where it is of the hub, as owner/name@commit."""
+    folder = place.folder
+    encoder = load(folder).upstream.sha256  # which also finds out whether it is a model
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors") and p.name != ORIGIN)
     return {
-        "folder": Path(folder).name,
-        "encoder_sha256": load(folder).upstream.sha256,
-        "weights_sha256": file_checksum([Path(folder) / "weights.safetensors"]),  # with the head
-        "model_sha256": file_checksum(
-            sorted(p for p in Path(folder).iterdir() if p.suffix in (".json", ".safetensors"))
-        ),
-    }
+        "folder": name if name.startswith(PREFIX) else folder.name,
+        "encoder_sha256": encoder,
+        "weights_sha256": file_checksum([folder / "weights.safetensors"]),  # with the head
+        "model_sha256": file_checksum(files),
+    } | ({"hub": place.origin} if place.origin else {})
+
+
+@lru_cache(maxsize=1)
+def _environment() -> dict[str, Any]:
+    """Once per process: git and all packages are asked, which is dear where recordings are short."""
+    return environment()
 
 
 @lru_cache(maxsize=1)
@@ -138,33 +195,56 @@ def _model(folder: str, precision: Precision, sha256: str) -> Model:
     return load(folder, precision=precision)
 
 
-def _one(item: tuple[str, Source], *, out: Path, config: PredictConfig, make: Make, about: dict[str, str]) -> None:
+def _one(item: _Item, *, out: Path, config: PredictConfig, make: Make, about: dict[str, str]) -> None:
     """One recording's folder, unless it is finished already."""
     name, source = item
     folder = out / name
     began = time.perf_counter()
-    how = [make.__name__, config.precision, config.uncertain_below, config.csv, config.form, *about.values()]
-    key = content_key(source, config, *how)
-    if _finished(folder).get("key") == key:
+    how = [
+        make.__name__,
+        config.windows,
+        config.precision,
+        config.uncertain_below,
+        config.csv,
+        config.report,
+        config.form,
+        *about.values(),
+    ]
+    before = facts_of(folder)
+    content = content_of(source, before)
+    key = content_key(source, config, *how, sha256=content["sha256"])
+    if before.get("key") == key:
+        _join(folder, config, make)
         return
     (folder / "info.json").unlink(missing_ok=True)  # tables of other files or settings must not look finished
+    for part in folder.glob(".*.part"):  # of a process that was killed while writing
+        part.unlink()
     recording = prepared(source, config)
     folder.mkdir(parents=True, exist_ok=True)
-    facts = make(_model(config.model, config.precision, about["model_sha256"]), recording, folder, config)
+    facts = make(_model(config.model, config.precision, about["model_sha256"]), recording, folder, config, about)
     taken = time.perf_counter() - began
     files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    info = _info(recording, about, config, facts, taken) | {"files": files, "key": key}
+    info = _info(recording, about, config, facts) | {"took_s": round(taken, 3), "files": files, "key": key}
+    info["content"] = content
     info["quality"] = quality_of(recording, name)
     write_text(folder / "info.json", json.dumps(info, indent=1))
+    _join(folder, config, make)
 
 
-def _finished(folder: Path) -> dict[str, Any]:
-    """info.json of a finished folder; empty for one that is not whole."""
+def _join(folder: Path, config: PredictConfig, make: Make) -> None:
+    """The diary's rows of a finished prediction; also to one that an earlier call finished."""
+    if make is not _predicted:
+        return
     try:
-        info = json.loads((folder / "info.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return info if all((folder / name).exists() for name in info.get("files", ())) else {}
+        join_diary(folder, _diary(config.diary, file_checksum([Path(config.diary)])) if config.diary else ())
+    except ValueError as error:
+        raise ValueError(f"{config.diary}: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _diary(path: str, sha256: str) -> tuple[Interval, ...]:
+    """Once per process; the checksum stands for the content."""
+    return read_diary(Path(path))
 
 
 def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
@@ -181,14 +261,17 @@ def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
         "seconds_recorded": int((~seconds["gap"]).sum()),
         "seconds_uncertain": int(seconds["uncertain"].sum()),
         "seconds_per_activity": dict(counted),
+        "classes": [
+            {"code": code, "name": name}
+            for code, name in zip(prediction.activities.codes, prediction.activities.names, strict=True)
+        ],
         "bouts": len(prediction.bouts()),
+        "interval_level": prediction.intervals.level if prediction.intervals else None,
         "days": len(prediction.daily()),
     }
 
 
-def _info(
-    recording: Recording, about: dict[str, str], config: PredictConfig, facts: dict[str, Any], taken: float
-) -> dict[str, Any]:
+def _info(recording: Recording, about: dict[str, str], config: PredictConfig, facts: dict[str, Any]) -> dict[str, Any]:
     """Where it came from and how it was made; what is not computed is absent."""
     edges = zip(recording.segments[:-1], recording.segments[1:], strict=True)
     gaps = [
@@ -205,6 +288,5 @@ def _info(
         **facts,
         "model": about,
         "precision": resolved_precision(config.precision, torch.device("cpu")),
-        "environment": environment(),
-        "took_s": round(taken, 3),
+        "environment": _environment(),
     }

@@ -21,6 +21,9 @@ TWICE_AS_FAST_MS = (9.0, 11.0)  # median step of files stamped every 10 ms, such
 MEDIAN_STEP_MS = (19.0, 21.0)  # 50 Hz with stamps rounded to 1 ms steps by 19, 20 or 21 ms
 MEAN_STEP_MS = (19.6, 20.4)  # 2 %: the devices' own clocks are better (ours); HARTH and HAR70+ are within 0.002 %
 LARGEST_MEDIAN_G = 5.0  # ours: a runner's thigh has a median of 1.9 g (S027); 1 g is 9.8 in m/s² and 1000 in mg
+REST_SAMPLES, MOST_RESTS, LEAST_RESTS = 250, 2000, 2  # looked at for gravity: 5 s each
+REST = 0.05  # sd of the vector in them, in g, and where that is large as a part of its length
+REST_G = (0.65, 1.5)  # median length at rest (ours): 0.82 to 1.12 in HAR70+ and HARTH, 0.90 to 1.06 elsewhere
 CHUNK_BYTES = 1 << 20
 
 
@@ -28,10 +31,16 @@ def check_channels(samples: np.ndarray, path: Path) -> None:
     """RecordingError unless all values of `samples`, float32 (N, 6), are finite and look like g.
 
     Units are told by the median length of each sensor's vector, which is near 1 g whatever the person does: above 5
-    it cannot be g.
+    it cannot be g. `check_gravity` looks closer.
     """
     wrong = ~np.isfinite(samples)
     if wrong.any():
+        for sensor, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
+            if wrong[:, axes].all():
+                raise RecordingError(
+                    f"{path}: the {sensor} sensor has no number in any row; both sensors are needed: export it again with "
+                    f"both, or leave it out"
+                )
         row, channel = (int(i) for i in np.argwhere(wrong)[0])
         what = "infinite" if np.isinf(samples[row, channel]) else "missing or no number"
         raise RecordingError(
@@ -43,6 +52,29 @@ def check_channels(samples: np.ndarray, path: Path) -> None:
         median = float(np.median(np.linalg.norm(some[:, first : first + 3], axis=1)))
         if median >= LARGEST_MEDIAN_G:
             raise RecordingError(f"{path}: the {sensor} sensor's median acceleration is {median:.4g}; {_units(median)}")
+    check_gravity(samples, path)
+
+
+def check_gravity(samples: np.ndarray, path: Path) -> None:
+    """RecordingError where a sensor of `samples`, float32 (N, 6), measures another acceleration at rest than 1 g.
+
+    At rest is gravity alone, in any posture and on a table, so that this sees a wrong scale, and gravity that was taken
+    out. Stretches in which nothing changes by a bit are left out (`selfpab.data.plausibility` sees to them), and so are
+    recordings without rest, such as a ride on a bicycle.
+    """
+    starts = np.arange(0, len(samples) - REST_SAMPLES + 1, REST_SAMPLES)
+    starts = starts[:: max(1, -(-len(starts) // MOST_RESTS))]
+    pieces = samples[starts[:, None] + np.arange(REST_SAMPLES)].astype(np.float64)
+    lengths, spreads = (
+        np.linalg.norm(values.reshape(-1, 2, 3), axis=2) for values in (pieces.mean(axis=1), pieces.std(axis=1))
+    )
+    for place, sensor in enumerate(("back", "thigh")):
+        length, spread = lengths[:, place], spreads[:, place]
+        large = length[(spread > 0) & (spread < REST * length)]
+        small = length[(spread > 0) & (spread < REST)]
+        for found, wrong in ((large, lambda g: g > REST_G[1]), (small, lambda g: g < REST_G[0])):
+            if len(found) >= LEAST_RESTS and wrong(at_rest := float(np.median(found))):
+                raise RecordingError(f"{path}: at rest, the {sensor} sensor measures {at_rest:.3g}; {_scale(at_rest)}")
 
 
 def check_rising(times_ns: np.ndarray, path: Path) -> None:
@@ -89,7 +121,7 @@ def times_at_50_hz(
     if gap.all():
         raise RecordingError(
             f"{path}: all steps between its {len(times_ns)} times are longer than {SEGMENT_STEP_S} s (median "
-            f"{np.median(steps) / SECOND_NS:g} s); wanted 50 samples per second"
+            f"{np.median(steps) / SECOND_NS:g} s); wanted 50 samples per second, and a column time_s in seconds"
         )
     median_ms, mean_ms = (float(f(steps[~gap])) / 1e6 for f in (np.median, np.mean))
     stamped_hz = 1000 / mean_ms
@@ -164,6 +196,16 @@ def sha256_of_all(files: Iterable[Path]) -> str:
 
 def _within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
+
+
+def _scale(at_rest: float) -> str:
+    if at_rest < 0.08:
+        return (
+            "wanted g with gravity in it, which is 1 at rest; it seems to have been taken out: export raw acceleration"
+        )
+    if 0.08 <= at_rest < 0.125:
+        return "wanted g, which is 1 at rest; that looks like g divided by 9.80665: multiply by it"
+    return f"wanted g, which is 1 at rest: the scale is wrong, divide by {at_rest:.3g} or export anew"
 
 
 def _units(median: float) -> str:

@@ -8,6 +8,7 @@ out and named in the recording's source. Legend: N samples; times are integer na
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -27,7 +28,7 @@ from selfpab.data.checks import (
     times_at_50_hz,
     whole_numbers,
 )
-from selfpab.recording import CHANNELS, Recording, segments_of
+from selfpab.recording import CHANNELS, SENSORS, Recording, segments_of
 
 if TYPE_CHECKING:
     import polars
@@ -63,6 +64,9 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
         raise RecordingError(
             f"{path}: is empty, or its first line is; wanted a header such as {EXAMPLE} and a line per sample"
         )
+    for mark, form in (("PK\x03\x04", "an Excel workbook"), ("\0", "text in UTF-16, or no text")):
+        if mark in header:
+            raise RecordingError(f"{path}: is {form}; wanted csv in UTF-8 that begins with {EXAMPLE}: save it as that")
     names = [name.strip().strip('"') for name in header.split(",")]
     wanted = wanted_columns(names, path)
     sha256, rows = _survey(path, len(names))
@@ -140,10 +144,9 @@ def wanted_columns(names: Sequence[str], path: Path) -> list[str]:
     missing = [name for name in CHANNELS if name not in names]
     missing += [] if any(name in names for name in TIMES) else ["timestamp (or time_s)"]
     if missing:
-        hint = "; it is divided by semicolons: save it with commas" if ";" in "".join(names) else ""
         raise RecordingError(
             f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(map(repr, names))}; "
-            f"wanted {EXAMPLE}{hint}: rename the columns"
+            f"wanted {EXAMPLE}: {_remedy(names, missing)}"
         )
     wanted = [next(name for name in TIMES if name in names), *CHANNELS]
     wanted += [name for name in LABELS if name in names][:1] + [name for name in ("segment",) if name in names]
@@ -152,6 +155,26 @@ def wanted_columns(names: Sequence[str], path: Path) -> list[str]:
             f"{path}: has the column {twice[0]} twice; wanted it once: rename or leave out one of them"
         )
     return wanted
+
+
+def _remedy(names: Sequence[str], missing: Sequence[str]) -> str:
+    """What to do about missing columns.
+
+    >>> _remedy(["Back X", "back_y"], ["back_x"])
+    'rename Back X to back_x'
+    """
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if mark in "".join(names):
+            return f"it is divided by {word}: save it with commas, and with points in the numbers"
+    plain = {re.sub(r"[\W_]", "", name).lower(): name for name in names}
+    alike = [(plain[key], name) for name in missing if (key := name.replace("_", "")) in plain]
+    renamed = ", ".join(f"{theirs} to {ours}" for theirs, ours in alike)
+    if len(alike) == len(missing):
+        return f"rename {renamed}"
+    sensors = [sensor for sensor in SENSORS if {f"{sensor}_{axis}" for axis in "xyz"} <= set(missing)]
+    if len(sensors) == 1 and len(missing) == 3:
+        return f"both sensors are needed, and the {sensors[0]}'s is not there; if it is, rename its columns"
+    return "rename the columns" + (f" ({renamed})" if renamed else "")
 
 
 def times_of_text(stamps: polars.Series, path: Path) -> tuple[np.ndarray, tzinfo | None]:

@@ -74,10 +74,11 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
 def prepared(source: Source, config: ReadConfig) -> Recording:
     """Read a source, put it into civil time, check and repair how the sensors were worn, mark where they were not.
 
-    Raises RecordingError, as `read` and `read_pair`.
+    Raises RecordingError, as `read`, `read_pair` and `check_plausible`.
     """
     from selfpab.data.device_pairs import read_pair
     from selfpab.data.placement import check_placement
+    from selfpab.data.plausibility import check_plausible
     from selfpab.data.wear import non_wear
 
     if source.thigh is not None:
@@ -94,6 +95,7 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
         recording = read(source.path, rate_hz=config.rate_hz, subject=source.subject)
         if config.non_wear:
             recording = recording.with_marks((*recording.marks, *non_wear(recording)))
+    recording = check_plausible(recording, source.path)
     recording = in_civil_time(
         recording, source.path, source.tz or config.tz, source.configured_at or config.configured_at
     )
@@ -109,12 +111,15 @@ def settings_of(config: ReadConfig) -> dict[str, Any]:
     return {key: value for key, value in own.items() if key not in ("pairs", "back", "thigh")}
 
 
-def content_key(source: Source, config: ReadConfig, *others: object) -> str:
-    """Checksum of a source's files and of all that decides what is made of them: settings, version, and `others`."""
+def content_key(source: Source, config: ReadConfig, *others: object, sha256: str | None = None) -> str:
+    """Checksum of a source's files and of all that decides what is made of them: settings, version, and `others`.
+
+    sha256 : the files', where it is known; they are then not read.
+    """
     names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
     own = [source.subject, source.tz, source.configured_at]
     how = [__version__, *names, *settings_of(config).items(), *own, *others]
-    return hashlib.sha256(f"{file_checksum(source.files)} {how}".encode()).hexdigest()
+    return hashlib.sha256(f"{sha256 or file_checksum(source.files)} {how}".encode()).hexdigest()
 
 
 def reason_of(error: Exception) -> str:

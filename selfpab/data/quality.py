@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from selfpab.data.sources import Problem
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, Recording
 from selfpab.writing import write_csv
 
+AS_IT_SHOULD_BE = "as it should be"  # told of a sensor (placement_stretches)
+SURE = 5.0  # log odds, as there
 PLACEMENT = "placement"  # how the kinds of marks on sensors that are turned or swapped begin
 COLUMNS = {
     "name": "as it is called in the folder",
@@ -21,7 +23,8 @@ COLUMNS = {
     "non_wear_hours": "neither sensor worn",
     "back_off_hours": "the back's sensor alone not worn",
     "thigh_off_hours": "the thigh's sensor alone not worn",
-    "placement": "sensors found turned or swapped, and whether that was repaired; empty: not looked for",
+    "dropout_hours": "a sensor, or both, measured nothing: at 0 g, or not changing by a bit while all around it moves",
+    "placement": "sensors found turned or swapped, and whether that was repaired, or why none could be; empty: not looked for",
     "back_error_mg": "mean distance of still periods from 1 g, after calibration",
     "thigh_error_mg": "the same of the thigh's sensor",
     "calibrated": "sensors whose gain and offset were corrected",
@@ -45,6 +48,7 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         kind: sum(mark.stop - mark.first for mark in recording.marks if mark.kind == kind) / rate_hz / 3600
         for kind in (NON_WEAR, *NON_WEAR_OF.values())
     }
+    dropouts = [(mark.first, mark.stop) for mark in recording.marks if mark.kind == SENSOR_MISSING]
     looked_for = source.get("looked_for", {})
     placed = [f"{mark.kind}: {mark.evidence}" for mark in recording.marks if mark.kind.startswith(PLACEMENT)]
     sensors: dict[str, Mapping[str, Any]] = {s: source[s] for s in NON_WEAR_OF if isinstance(source.get(s), Mapping)}
@@ -62,7 +66,8 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         "gap_hours": round(sum(gaps_s) / 3600, 4),
         "non_wear_hours": _short(hours[NON_WEAR]),
         **{f"{sensor}_off_hours": _short(hours[kind]) for sensor, kind in NON_WEAR_OF.items()},
-        "placement": "; ".join(placed) or ("nothing found" if looked_for.get("placement") else None),
+        "dropout_hours": _short(_covered(dropouts) / rate_hz / 3600),
+        "placement": "; ".join(placed) or (_unplaced(source) if looked_for.get("placement") else None),
         **{f"{sensor}_error_mg": _short(calibrations.get(sensor, {}).get("error_after_mg")) for sensor in NON_WEAR_OF},
         "calibrated": ", ".join(s for s, about in calibrations.items() if about["applied"]) if sensors else None,
         "clock_offset_s": _short(alignment.get("offset_s")),
@@ -71,6 +76,29 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         "blocks_lost": lost if sensors else None,
         "remarks": "; ".join(source.get("warnings", ())) or None,
     }
+
+
+def _covered(stretches: Iterable[tuple[int, int]]) -> int:
+    """Samples in the union of stretches, in the order of their first samples.
+
+    >>> _covered([(0, 10), (5, 8), (20, 30)])
+    20
+    """
+    total = reached = 0
+    for first, stop in stretches:
+        total += max(0, stop - max(first, reached))
+        reached = max(reached, stop)
+    return total
+
+
+def _unplaced(source: Mapping[str, Any]) -> str:
+    """Nothing was found; did what was looked at suffice to say so?"""
+    stretches = source.get("placement", {}).get("stretches", ())
+    told = {name: {s[name]["told"] for s in stretches} - {AS_IT_SHOULD_BE} for name in NON_WEAR_OF}
+    doubts = [f"{name}: {', '.join(sorted(words))}" for name, words in told.items() if words]
+    if not doubts and any(s["swap_log_odds"] > -SURE for s in stretches):
+        doubts = ["too little evidence that they are not swapped"]
+    return "; ".join(["nothing found", *doubts])
 
 
 def _short(value: float | None) -> float | None:

@@ -100,19 +100,22 @@ def per_second(
     return pl.DataFrame(columns | answer_columns(mean, ~covered, activities))
 
 
-def answer_columns(mean: np.ndarray, missing: np.ndarray, activities: Activities) -> dict[str, pl.Series]:
-    """activity (code; ties to the lower class index), activity_name, probability, p_<class> ...; null where `missing`.
+def answer_columns(
+    mean: np.ndarray, missing: np.ndarray, activities: Activities, named: np.ndarray | None = None
+) -> dict[str, pl.Series]:
+    """activity (code), activity_name, its probability, p_<class> ...; null where `missing`.
 
-    mean : probabilities per second, (R, K); missing : bool (R,).
+    mean : probabilities per second, (R, K); missing : bool (R,). named : class index of each second, (R,), any where
+    missing; None: the most probable, ties to the lower class index.
     """
     import polars as pl
 
-    best = mean.argmax(axis=1)
+    best = mean.argmax(axis=1) if named is None else np.where(missing, 0, named)
     names = pl.Series(activities.names, dtype=pl.String).gather(best)
     columns = {
         "activity": nullable(np.asarray(activities.codes, np.int64)[best], missing, pl.Int32),
         "activity_name": nullable(names, missing, pl.String),
-        "probability": nullable(mean.max(axis=1, initial=0.0), missing, pl.Float32),
+        "probability": nullable(mean[np.arange(len(mean)), best], missing, pl.Float32),
     }
     return columns | {name: nullable(mean[:, k], missing, pl.Float32) for k, name in enumerate(activities.columns)}
 

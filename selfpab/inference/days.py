@@ -12,6 +12,7 @@ import polars as pl
 
 from selfpab.activities import NAMES, Activities
 from selfpab.inference.bouts import worn_activity
+from selfpab.inference.minutes import Intervals, interval
 from selfpab.recording import SENSORS
 
 SITTING = NAMES[7]
@@ -21,7 +22,11 @@ ENMO = tuple(f"enmo_{sensor}_mg" for sensor in SENSORS)
 
 
 def daily_table(
-    seconds: pl.DataFrame, bouts: pl.DataFrame, activities: Activities, start: datetime | None
+    seconds: pl.DataFrame,
+    bouts: pl.DataFrame,
+    activities: Activities,
+    start: datetime | None,
+    intervals: Intervals | None = None,
 ) -> pl.DataFrame:
     """One row per civil day from the first to the last second, days without any sample included.
 
@@ -42,40 +47,73 @@ def daily_table(
         follows; on the day of the latter.
     sitting_bouts_30min : bouts of sitting of 30 minutes and more, on the day on which they start.
     enmo_back_mg, enmo_thigh_mg : mean over the worn seconds that have it.
+    low_minutes_<class>, high_minutes_<class> ... : with `intervals` (of the model's calibration), between which the
+        minutes lie with its level, for a person like those it was fitted on.
     """
-    sitting, upright = _codes(activities, (SITTING,)), _codes(activities, UPRIGHT)
-    table = seconds.select(
-        "wear",
-        "gap",
-        *ENMO,
-        day=_civil_day(seconds["time"], start),
-        code=worn_activity(seconds),
-    ).with_columns(before=pl.col("code").shift())
-    minutes = [
-        _minutes(pl.col("code") == code).alias(column.replace("p_", "minutes_", 1))
-        for code, column in zip(activities.codes, activities.columns, strict=True)
-    ]
-    rises = pl.col("before").is_in(sitting) & pl.col("code").is_in(upright)
-    daily = table.group_by("day", maintain_order=True).agg(
-        _minutes(pl.col("wear")).alias("wear_minutes"),
-        _minutes(~pl.col("gap")).alias("recorded_minutes"),
-        *minutes,
-        rises.sum().cast(pl.Int64).alias("sit_to_stand") if sitting and upright else _nothing("sit_to_stand"),
-        *(pl.col(name).filter("wear").cast(pl.Float64).mean() for name in ENMO),
-    )
+    sitting = _codes(activities, (SITTING,))
+    day = _civil_day(seconds["time"], start)
+    table = coded(seconds).with_columns(day=day)
+    daily = table.group_by("day", maintain_order=True).agg(summaries(activities))
     long = bouts.filter(pl.col("activity").is_in(sitting) & (pl.col("seconds") >= LONG_BOUT_S))
     counts = _civil_day(long["start"], start).alias("day").value_counts(name="long").cast({"long": pl.Int64})
     many = pl.col("long").fill_null(0) if sitting else _nothing("long")
     date = pl.col("day").cast(pl.Date) if start is not None else pl.lit(None, dtype=pl.Date)
+    between = []
+    if intervals is not None:
+        between = _between(daily, seconds.with_columns(day=day), activities, intervals)
+        daily = daily.with_columns(between)
     return daily.join(counts, on="day", how="left", maintain_order="left").select(
         date.alias("date"),
         (pl.col("day") - pl.col("day").min() + 1).alias("day"),
         pl.col("wear_minutes", "recorded_minutes"),
-        pl.col([column.meta.output_name() for column in minutes]),
+        pl.col(minute_columns(activities)),
         "sit_to_stand",
         many.alias("sitting_bouts_30min"),
         *ENMO,
+        *(column.name for column in between),
     )
+
+
+def _between(
+    daily: pl.DataFrame, seconds: pl.DataFrame, activities: Activities, intervals: Intervals
+) -> list[pl.Series]:
+    """The columns low_minutes_<class> ... and high_minutes_<class> ..., a row for each day of `daily`."""
+    unsure = [(pl.col(p).cast(pl.Float64) * (1 - pl.col(p).cast(pl.Float64))).alias(p) for p in activities.columns]
+    worn = seconds.select("day", *(pl.when("wear").then(doubt).alias(doubt.meta.output_name()) for doubt in unsure))
+    doubt = worn.group_by("day", maintain_order=True).agg(pl.col(activities.columns).sum() / 60)
+    columns = minute_columns(activities)
+    low, high = interval(daily.select(columns).to_numpy(), doubt.select(activities.columns).to_numpy(), intervals)
+    return [
+        pl.Series(f"{side}_{column}", values[:, place])
+        for side, values in (("low", low), ("high", high))
+        for place, column in enumerate(columns)
+    ]
+
+
+def coded(seconds: pl.DataFrame) -> pl.DataFrame:
+    """What `summaries` are made of: wear, gap, ENMO, the worn code of every second, and that of the one before."""
+    return seconds.select("wear", "gap", *ENMO, code=worn_activity(seconds)).with_columns(before=pl.col("code").shift())
+
+
+def summaries(activities: Activities) -> list[pl.Expr]:
+    """Of some rows of `coded`: wear_minutes, recorded_minutes, minutes_<class> ..., sit_to_stand, ENMO; see `daily_table`."""
+    sitting, upright = _codes(activities, (SITTING,)), _codes(activities, UPRIGHT)
+    rises = pl.col("before").is_in(sitting) & pl.col("code").is_in(upright)
+    return [
+        _minutes(pl.col("wear")).alias("wear_minutes"),
+        _minutes(~pl.col("gap")).alias("recorded_minutes"),
+        *(
+            _minutes(pl.col("code") == code).alias(column)
+            for code, column in zip(activities.codes, minute_columns(activities), strict=True)
+        ),
+        rises.sum().cast(pl.Int64).alias("sit_to_stand") if sitting and upright else _nothing("sit_to_stand"),
+        *(pl.col(name).filter("wear").cast(pl.Float64).mean() for name in ENMO),
+    ]
+
+
+def minute_columns(activities: Activities) -> list[str]:
+    """minutes_<class> ..., named like the columns p_<class>."""
+    return [column.replace("p_", "minutes_", 1) for column in activities.columns]
 
 
 def _codes(activities: Activities, names: tuple[str, ...]) -> list[int]:

@@ -8,20 +8,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from selfpab.activities import Activities
 from selfpab.downstream.classifier import frame_probabilities
 from selfpab.downstream.head import Head
 from selfpab.downstream.states import Extractor
 from selfpab.evaluation.clock import second_rows
+from selfpab.inference.decisions import Decision
+from selfpab.inference.frame_windows import Windows, chosen_windows, window_states
 from selfpab.inference.frames import FrameProbabilities
+from selfpab.inference.model_names import CALIBRATION, located
 from selfpab.inference.prediction import Prediction
 from selfpab.inference.seconds import UNCERTAIN_BELOW, second_table
+from selfpab.inference.trust import Trust, read_trust
 from selfpab.recording import Recording
 from selfpab.upstream.checkpoint import Upstream, load_strictly, open_model
 from selfpab.upstream.engine import Precision
-
-OVERLAP = 120  # frames that neighbouring windows share where nothing says otherwise; a quarter of shorter windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +36,16 @@ class Model:
     activities: Activities | None
     config: dict[str, Any]
     precision: Precision = "auto"
+    trust: Trust | None = None  # calibration.json: fitted on people it never saw
 
-    def predict(self, recording: Recording, *, uncertain_below: float = UNCERTAIN_BELOW) -> Prediction:
+    def predict(
+        self, recording: Recording, *, uncertain_below: float | None = None, windows: Windows = "auto"
+    ) -> Prediction:
         """One activity per second, with the probability of each; a less probable one than `uncertain_below` is uncertain.
+
+        uncertain_below : None: what the model's calibration says, else 0.6.
+        windows : `ours` in one pass, `authors` for their fifty-fold average; `auto` those of the model's evaluation
+            (`inference.frame_windows`).
 
         Raises ValueError for an upstream model, which knows no activities, and for a recording that is not at 50 Hz.
         """
@@ -44,17 +54,38 @@ class Model:
                 "this is a pre-trained encoder without activities; make a classifier of it: selfpab finetune DATASET MODEL"
             )
         extractor = Extractor.of_encoder(self.upstream, self.precision)
-        starts, stops = extractor.windows(recording, step=self._step(extractor), to_the_end=True)
-        states = extractor.lazy_states(recording, starts, stops)
-        frames = FrameProbabilities(*frame_probabilities(self.head, states), extractor.shape.frame_samples)
-        table = second_table(recording, frames, self.activities, uncertain_below=uncertain_below)
-        return Prediction(recording, self.activities, frames, table)
+        states = window_states(recording, extractor, self.finetune, chosen_windows(windows, self.finetune))
+        values = frame_probabilities(self.head, states, self.chances)
+        frames = FrameProbabilities(*values, extractor.shape.frame_samples)
+        threshold = self.uncertain_below if uncertain_below is None else uncertain_below
+        chances = self.trust.map if self.trust else None
+        table = second_table(
+            recording, frames, self.activities, uncertain_below=threshold, chances=chances, decision=self.decision
+        )
+        intervals = self.trust.intervals if self.trust else None
+        return Prediction(recording, self.activities, frames, table, intervals)
 
-    def _step(self, extractor: Extractor) -> int:
-        """Windows overlap as in the evaluation of a fine-tuned model; those of an encoder by `OVERLAP`."""
-        frames = extractor.shape.window_frames
-        settings = self.config.get("downstream", {}).get("finetune", {})
-        return frames - settings.get("overlap", min(OVERLAP, frames // 4))
+    @property
+    def uncertain_below(self) -> float:
+        """The probability below which a second is uncertain, where the caller does not say."""
+        return self.trust.uncertain.threshold if self.trust else UNCERTAIN_BELOW
+
+    @property
+    def decision(self) -> Decision | None:
+        """Which class is named: of its calibration, else with the weights of its training; None: the most probable."""
+        if self.trust:
+            return self.trust.decision
+        weights = self.config.get("downstream", {}).get("class_weights")
+        return None if weights is None else Decision(tuple(weights), (1,) * len(weights))
+
+    @property
+    def finetune(self) -> dict[str, Any]:
+        """The settings with which it was fine-tuned, as plain values; empty for an encoder."""
+        return self.config.get("downstream", {}).get("finetune", {})
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Class probabilities (..., K) of the head's outputs (..., K): here, and in what `sharing.onnx_export` writes."""
+        return logits.softmax(-1)
 
     @torch.no_grad()
     def embed(self, recording: Recording) -> np.ndarray:
@@ -65,7 +96,8 @@ class Model:
         model was fine-tuned, else of the last layer.
         """
         extractor = Extractor.of_encoder(self.upstream, self.precision)
-        starts, stops = extractor.windows(recording, step=self._step(extractor), to_the_end=True)
+        states = window_states(recording, extractor, self.finetune, "ours")
+        starts, stops = states.starts, states.stops
         _, count_s, rows_of = second_rows(recording)
         total = np.zeros((count_s, extractor.width))
         count = np.zeros((len(total), 1))
@@ -73,7 +105,6 @@ class Model:
         middles = np.minimum(starts + half, stops - 1)
         rim = np.ones(len(total), bool)
         rim[rows_of(middles[real])] = False
-        states = extractor.lazy_states(recording, starts, stops)
         for window, start, stop, middle, here in zip(states.values, starts, stops, middles, real, strict=True):
             values = torch.from_numpy(window[:, here]).float()
             summed = values[-1] if self.head is None else self.head.features(values[:, None])[0]
@@ -88,19 +119,21 @@ class Model:
 
 
 def load(path: str | Path, *, precision: Precision = "auto") -> Model:
-    """Open a model folder, upstream or fine-tuned.
+    """Open a model folder, upstream or fine-tuned, or one on the Hugging Face hub: hub:owner/name or hub:owner/name@revision.
 
     Raises FileNotFoundError or ValueError that name what is missing or does not fit.
     """
-    found = open_model(path)
+    folder = located(path).folder
+    found = open_model(folder)
     head = None
     if found.head:
         if found.activities is None:
             raise ValueError(f"{path} has a head but no classes.json; a fine-tuned model needs both")
         shape = found.upstream.encoder_config
-        hidden = found.head["hidden.bias"].shape[0] if "hidden.bias" in found.head else 1
+        hidden = found.head["hidden.bias"].shape[0] if "hidden.bias" in found.head else 0
         weighted = "layer_weights" in found.head
         head = Head(shape.layers, shape.d_model, hidden, len(found.activities), weighted)
         load_strictly(head, found.head, f"the head in {path}")
         head.eval()
-    return Model(found.upstream, head, found.activities, found.config, precision)
+    trust = read_trust(folder / CALIBRATION) if (folder / CALIBRATION).is_file() else None
+    return Model(found.upstream, head, found.activities, found.config, precision, trust)

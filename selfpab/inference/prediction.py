@@ -15,6 +15,7 @@ from selfpab.activities import Activities
 from selfpab.inference.bouts import bout_table
 from selfpab.inference.days import daily_table
 from selfpab.inference.frames import FrameProbabilities
+from selfpab.inference.minutes import Intervals
 from selfpab.inference.seconds import BLOCK_SAMPLES
 from selfpab.recording import Recording
 from selfpab.writing import write_whole
@@ -29,13 +30,15 @@ class Prediction:
 
     seconds : one row per clock second from the first to the last sample, gaps included; its columns stand at
         `selfpab.inference.seconds.second_table` and, with units, in `columns.column_dictionary`.
-    frames : what it was made of.
+    frames : what it was made of, as the network says it: neither calibrated nor decided.
+    intervals : how far minutes may be off; None where the model is not calibrated.
     """
 
     recording: Recording
     activities: Activities
     frames: FrameProbabilities
     seconds: pl.DataFrame
+    intervals: Intervals | None = None
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -61,7 +64,7 @@ class Prediction:
 
     def daily(self) -> pl.DataFrame:
         """A row per civil day: wear, minutes per activity, transitions, long sitting, movement; see `days.daily_table`."""
-        return daily_table(self.seconds, self._bouts, self.activities, self.recording.start)
+        return daily_table(self.seconds, self._bouts, self.activities, self.recording.start, self.intervals)
 
     def to_pandas(self) -> pandas.DataFrame:
         """`seconds` for pandas; codes and truths keep their missing values as <NA>.

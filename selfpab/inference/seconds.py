@@ -12,10 +12,11 @@ import polars as pl
 from selfpab.activities import Activities
 from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
 from selfpab.features.enmo import enmo_mg
+from selfpab.inference.decisions import Decision, decide
 from selfpab.inference.frames import FrameProbabilities
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSORS, Recording
+from selfpab.inference.probability_maps import ProbabilityMap
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Recording
 
-SENSOR_MISSING = "sensor dropout"  # a kind of mark that means more than a flag, as those of non-wear do
 UNCERTAIN_BELOW = 0.6  # ours
 BLOCK_SAMPLES = 500_000  # at once: under three hours at 50 Hz
 
@@ -26,18 +27,26 @@ def second_table(
     activities: Activities,
     *,
     uncertain_below: float = UNCERTAIN_BELOW,
+    chances: ProbabilityMap | None = None,
+    decision: Decision | None = None,
 ) -> pl.DataFrame:
     """One row per clock second from the first to the last sample, gaps included.
 
     A mark of the recording counts for every second of which it touches a sample.
 
+    Parameters
+    ----------
+    chances : makes of the means of the frames probabilities that can be believed; None: they stay as they are.
+    decision : which class is named for them; None: the most probable, ties to the lower class index.
+
     Returns
     -------
     time : the second's beginning; whole seconds from the start where the recording has no date.
-    activity : code of the most probable class, ties to the lower class index; null in gaps and where a sensor is missing
+    activity : code of the class named; null in gaps and where a sensor is missing
         (a mark "sensor dropout"), as are activity_name, probability, p_<class> ... and uncertain. It is given, but means
         little, where the sensors were not worn.
-    probability, p_<class> ... : mean over the second's samples; a sample's is the mean of the frames that cover it.
+    probability, p_<class> ... : of the class named, and of each: `chances` of the mean over the second's samples; a
+        sample's is the mean of the frames that cover it.
     uncertain : probability below `uncertain_below` (ours).
     wear : both sensors were worn: no mark "non-wear", "non-wear back" or "non-wear thigh" touches the second; null in
         gaps. A recording in which nobody looked for non-wear is worn.
@@ -53,8 +62,12 @@ def second_table(
     nowhere = np.zeros(count, bool)
     missing = gap | marked.get(SENSOR_MISSING, nowhere)
     columns = {"time": second_times(recording.start, first, count)}
-    columns |= answer_columns(mean, missing, activities)
-    columns["uncertain"] = nullable(mean.max(axis=1, initial=0.0) < uncertain_below, missing, pl.Boolean)
+    mean = mean if chances is None else chances(mean)
+    named = mean.argmax(axis=1)
+    if decision is not None:
+        named = decide(np.where(missing[:, None], np.nan, mean), decision)
+    columns |= answer_columns(mean, missing, activities, named)
+    columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
     taken_off = np.logical_or.reduce([marked.get(kind, nowhere) for kind in (NON_WEAR, *NON_WEAR_OF.values())])
     columns["wear"] = nullable(~taken_off, gap, pl.Boolean)
     columns["gap"] = pl.Series(gap, dtype=pl.Boolean)

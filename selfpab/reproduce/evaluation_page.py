@@ -29,6 +29,7 @@ from selfpab.evaluation.comparison import (
     total_confusion,
 )
 from selfpab.evaluation.folds import seconds_file
+from selfpab.reports.page_parts import figure, page, section, table
 from selfpab.reproduce.evaluation_figures import data_uri, draw_calibration
 from selfpab.reproduce.evaluation_hour import (
     Recordings,
@@ -45,7 +46,6 @@ from selfpab.reproduce.evaluation_scores import (
     methods_section,
     people_section,
 )
-from selfpab.reproduce.evaluation_words import figure, page, section, table
 from selfpab.reproduce.table_forms import plus_minus
 from selfpab.writing import write_text
 

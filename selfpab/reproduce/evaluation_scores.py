@@ -22,8 +22,8 @@ from selfpab.evaluation.comparison import (
     total_confusion,
 )
 from selfpab.paper import SUBJECTS, TABLE_1, VERSIONS, why_not_beside
+from selfpab.reports.page_parts import figure, section, table
 from selfpab.reproduce.evaluation_figures import data_uri, draw_activities, draw_differences, draw_subjects
-from selfpab.reproduce.evaluation_words import figure, section, table
 from selfpab.reproduce.provenance_lines import other_people
 from selfpab.reproduce.table_forms import plus_minus
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,39 +60,26 @@ def our_name(theirs: str) -> str | None:
     return None
 
 
-def import_checkpoint(checkpoint: Path, folder: Path, *, normalisation: Path) -> Upstream:
+def import_checkpoint(checkpoint: Path, folder: Path, *, normalisation: Path, heads: int | None = None) -> Upstream:
     """Convert `checkpoint` with the `mean.csv` and `std.csv` of the folder `normalisation` into the model folder `folder`.
 
     Raises ValueError, listing keys, for a file that is no such checkpoint, is cut off, or has keys missing or left over.
     """
-    weights, heads = read_weights(checkpoint)
-    mean, std = (_column(normalisation / name) for name in ("mean.csv", "std.csv"))
-    features = weights["projection.weight"].shape[1]
-    if len(mean) != features or len(std) != features:
-        raise ValueError(
-            f"{normalisation} has {len(mean)} means and {len(std)} deviations, the network {features} inputs"
-        )
-    layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("layers."))
-    config = EncoderConfig(
-        d_model=weights["projection.weight"].shape[0],
-        layers=layers,
-        heads=heads,
-        d_feedforward=weights["layers.0.widen.weight"].shape[0],
-    )
-    upstream = Upstream.fresh(
-        config,
-        SpectrogramConfig(),
-        Normalisation(mean, std, f"the authors' files, {normalisation.name}"),
-        {"imported": checkpoint.name},
-    )
+    weights, found_heads = read_weights(checkpoint, heads)
+    numbers = authors_normalisation(normalisation, weights["projection.weight"].shape[1])
+    trained = {"imported": checkpoint.name}
+    upstream = Upstream.fresh(encoder_shape(weights, found_heads), SpectrogramConfig(), numbers, trained)
     load_strictly(upstream.encoder, weights, str(checkpoint))
     upstream.encoder.eval()
     save_model(folder, upstream, card=CARD.format(name=checkpoint.name))
     return upstream
 
 
-def read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
-    """The encoder's weights under our names, and the number of heads."""
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """The content of a Lightning checkpoint, `state_dict` in it; nothing in the file is run.
+
+    Raises FileNotFoundError, or ValueError for a Git LFS pointer and whatever else is no such checkpoint.
+    """
     if not checkpoint.is_file():
         raise FileNotFoundError(f"no checkpoint {checkpoint}")
     with open(checkpoint, "rb") as file:
@@ -104,6 +92,12 @@ def read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
     if not isinstance(read, dict) or "state_dict" not in read:
         keys = sorted(map(str, read)) if isinstance(read, dict) else type(read).__name__
         raise ValueError(f"{checkpoint} is no Lightning checkpoint: wanted a key state_dict, got {keys}")
+    return read
+
+
+def read_weights(checkpoint: Path, heads: int | None = None) -> tuple[dict[str, Tensor], int]:
+    """The encoder's weights under our names, and the number of heads."""
+    read = read_checkpoint(checkpoint)
     state: dict[str, Tensor] = dict(read["state_dict"])
     table = state.pop(POSITIONS, None)
     names = {theirs: our_name(theirs) for theirs in state}
@@ -113,15 +107,51 @@ def read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
     needed = {"projection.weight", "layers.0.widen.weight", "reconstruction.weight"}
     if missing := needed - set(weights):
         raise ValueError(f"{checkpoint} misses {sorted(missing)}; it has:\n  " + "\n  ".join(sorted(state)))
-    if table is not None:
-        ours = positions(table.shape[1], table.shape[2], torch.device("cpu"))
-        if (worst := (table[0] - ours).abs().max().item()) > POSITION_TOLERANCE:
-            raise ValueError(f"{checkpoint}: {POSITIONS} differs from the sine table by {worst:.2g}; another encoding?")
+    check_positions(table, checkpoint)
+    return weights, heads_of(read, checkpoint, heads)
+
+
+def check_positions(table: Tensor | None, checkpoint: Path) -> None:
+    """ValueError where a table of positions (1, T, D) is not the sine table that we compute; there may be none."""
+    if table is None:
+        return
+    ours = positions(table.shape[1], table.shape[2], torch.device("cpu"))
+    if (worst := (table[0] - ours).abs().max().item()) > POSITION_TOLERANCE:
+        raise ValueError(f"{checkpoint}: {POSITIONS} differs from the sine table by {worst:.2g}; another encoding?")
+
+
+def heads_of(read: Mapping[str, Any], checkpoint: Path, given: int | None) -> int:
+    """How many attention heads it has, by itself or, where it does not say, as `given`: no shape tells."""
     try:
-        heads = int(read["hyper_parameters"]["args"]["nhead"])
+        said = int(read["hyper_parameters"]["args"]["nhead"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{checkpoint} does not say how many heads it has (hyper_parameters.args.nhead)") from error
-    return weights, heads
+        if given is None:
+            raise ValueError(
+                f"{checkpoint} does not say how many heads it has (hyper_parameters.args.nhead): say heads=6, if it is of "
+                "the released encoder"
+            ) from error
+        return given
+    if given not in (None, said):
+        raise ValueError(f"{checkpoint} says that it has {said} heads, got heads={given}: leave it out")
+    return said
+
+
+def authors_normalisation(folder: Path, features: int) -> Normalisation:
+    """The numbers of `mean.csv` and `std.csv`, as many as the network's inputs."""
+    mean, std = (_column(folder / name) for name in ("mean.csv", "std.csv"))
+    if len(mean) != features or len(std) != features:
+        raise ValueError(f"{folder} has {len(mean)} means and {len(std)} deviations, the network {features} inputs")
+    return Normalisation(mean, std, f"the authors' files, {folder.name}")
+
+
+def encoder_shape(weights: Mapping[str, Tensor], heads: int) -> EncoderConfig:
+    """The network that such weights, by our names, belong to."""
+    return EncoderConfig(
+        d_model=weights["projection.weight"].shape[0],
+        layers=1 + max(int(name.split(".")[1]) for name in weights if name.startswith("layers.")),
+        heads=heads,
+        d_feedforward=weights["layers.0.widen.weight"].shape[0],
+    )
 
 
 def _column(path: Path) -> np.ndarray:

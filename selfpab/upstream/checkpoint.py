@@ -83,7 +83,7 @@ def save_model(
 ) -> Path:
     """Write a model folder; `config.json`, without which it does not load, comes last."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in ("config.json", "classes.json"):  # of a model that is being replaced
+    for old in ("config.json", "classes.json", "calibration.json"):  # of a model that is being replaced
         (folder / old).unlink(missing_ok=True)
     weights = {f"encoder.{name}": value.detach().contiguous() for name, value in upstream.encoder.state_dict().items()}
     weights |= {f"head.{name}": value.detach().contiguous() for name, value in (head or {}).items()}

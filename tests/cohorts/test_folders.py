@@ -13,7 +13,10 @@ import pytest
 import torch
 
 from selfpab.activities import Activities
+from selfpab.cohorts import folders as module
+from selfpab.cohorts.folders import PredictConfig, embed_folder, predict_folder
 from selfpab.config import ConfigError
+from selfpab.config import load as load_config
 from selfpab.data import preparation
 from selfpab.data.parquet import write_parquet
 from selfpab.data.reading import read
@@ -21,14 +24,12 @@ from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.cohorts import folders as module
-from selfpab.cohorts.folders import PredictConfig, embed_folder, predict_folder
 from selfpab.inference.model import Model, load
 from selfpab.recording import Mark, Recording, Segment
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
 
-WRITTEN = ["bouts.csv", "daily.csv", "info.json", "seconds.parquet"]
+WRITTEN = ["bouts.csv", "daily.csv", "info.json", "report.html", "seconds.parquet"]
 TWO = Activities("two", (7, 1), ("sitting", "walking"))
 
 
@@ -70,7 +71,9 @@ def test_one_that_fails_does_not_stop_the_others(study, tmp_path, config):
         ("c", True),
     ]
     assert "b.csv" in outcome[1][1]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "c", "failures.csv", "quality.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        *("a", "c", "dictionary.csv", "failures.csv", "people.csv", "quality.csv"),
+    ]
     quality, failures = (pl.read_csv(tmp_path / "out" / f"{name}.csv") for name in ("quality", "failures"))
     assert quality["name"].to_list() == ["a", "c"]
     assert quality["gaps"].to_list() == [1, 1]
@@ -143,6 +146,23 @@ def test_settings_of_the_tables(study, tmp_path, config):
         predict_folder([study], tmp_path / "out", replace(config, uncertain_below=60.0))
 
 
+def test_the_page_is_of_the_tables_beside_it_or_not_there(study, tmp_path, config):
+    out = tmp_path / "out"
+    folder = out / "a"
+    predict_folder([study / "a.parquet"], out, config)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    info = json.loads((folder / "info.json").read_text())
+    for told in ("Activities of a", info["model"]["weights_sha256"][:12], "There is a gap in the recording, 14.0 s"):
+        assert told in page, told
+    assert "report.html" in info["files"]
+    predict_folder([study / "a.parquet"], out, replace(config, report=False))
+    assert not (folder / "report.html").exists()
+    assert json.loads((folder / "info.json").read_text())["files"] == ["bouts.csv", "daily.csv", "seconds.parquet"]
+    predict_folder([study / "a.parquet"], out, config)
+    assert (folder / "report.html").read_text(encoding="utf-8") == page
+    assert load_config(PredictConfig, section="predict", settings=["report=off"]).report is False
+
+
 def test_equal_names_from_two_folders_do_not_collide(study, tmp_path, config):
     write(tmp_path / "other" / "a.parquet", 9)
     outcome = predict_folder([study, tmp_path / "other"], tmp_path / "out", config)
@@ -169,16 +189,36 @@ def test_embeddings_in_both_forms(study, tmp_path, config, form):
     assert outcome == [(str(tmp_path / "out" / "a"), None)]
     expected = load(config.model, precision="fp32").embed(read(study / "a.parquet"))
     place = tmp_path / "out" / "a" / f"embedding.{form}"
+    asked_seconds = predict_folder([study / "a.parquet"], tmp_path / "seconds", config)
+    seconds = pl.read_parquet(Path(asked_seconds[0][0]) / "seconds.parquet")["time"]
     if form == "npy":
         found = np.load(place)
+        times = pl.read_csv(tmp_path / "out" / "a" / "times.csv", try_parse_dates=True)["time"]
     else:
         table = pl.read_parquet(place)
-        assert table.columns == [f"e{i}" for i in range(12)]
-        assert set(table.dtypes) == {pl.Float32}
-        found = table.to_numpy()
+        assert table.columns == ["time", *(f"e{i}" for i in range(12))]
+        assert set(table.dtypes[1:]) == {pl.Float32}
+        found, times = table.drop("time").to_numpy(), table["time"]
+        assert table["e0"].null_count() == 14  # the gap
     np.testing.assert_array_equal(found, expected)
+    assert times.to_list() == seconds.to_list()
     info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
     assert (info["seconds"], info["width"]) == (24, 12)
+    other = "npy" if form == "parquet" else "parquet"
+    embed_folder([study / "a.parquet"], tmp_path / "out", replace(asked, form=other))
+    kept = {"parquet": ["embedding.parquet", "info.json"], "npy": ["embedding.npy", "info.json", "times.csv"]}
+    assert sorted(p.name for p in (tmp_path / "out" / "a").iterdir()) == kept[other]
+
+
+def test_the_windows_can_be_chosen(study, tmp_path, config):
+    """What was made with other windows is made again."""
+    for windows, kept in (("auto", "ours"), ("authors", "authors"), ("ours", "ours")):
+        predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, windows=windows))
+        assert json.loads((tmp_path / "out" / "a" / "info.json").read_text())["windows"] == kept
+        found = pl.read_parquet(tmp_path / "out" / "a" / "seconds.parquet")
+        assert found.equals(
+            load(config.model, precision="fp32").predict(read(study / "a.parquet"), windows=kept).seconds
+        )
 
 
 def test_what_cannot_be_done_is_said_first(study, tmp_path, config):

@@ -9,6 +9,7 @@ import pytest
 from selfpab.data.checks import (
     RecordingError,
     check_channels,
+    check_gravity,
     check_rising,
     place,
     sha256_of,
@@ -16,6 +17,7 @@ from selfpab.data.checks import (
     times_at_50_hz,
     whole_numbers,
 )
+from selfpab.recording import CHANNELS
 
 FILE = Path("S1.parquet")
 MS = 1_000_000
@@ -52,6 +54,48 @@ def test_a_few_large_values_are_no_other_unit():
     samples = standing(1000)
     samples[:400] *= 8
     check_channels(samples, FILE)
+
+
+@pytest.mark.parametrize(
+    ("made_of", "message"),
+    [
+        (lambda g: g * [1, 1, 1, 2, 2, 2], r"at rest, the thigh sensor measures 2; .*the scale is wrong, divide by 2 "),
+        (lambda g: g * [0.5, 0.5, 0.5, 1, 1, 1], r"at rest, the back sensor measures 0\.5; .*divide by 0\.5"),
+        (lambda g: g / 9.80665, r"at rest, the back sensor measures 0\.102; .*g divided by 9\.80665: multiply by it"),
+        (
+            lambda g: g - g.mean(axis=0),
+            r"at rest, the back sensor measures 0\.0.*gravity in it.*taken out: export raw acceleration",
+        ),
+    ],
+)
+def test_at_rest_a_sensor_measures_gravity(made_of, message):
+    rng = np.random.default_rng(0)
+    resting = standing(1000) + rng.normal(0, 0.008, (1000, 6))
+    check_gravity(resting.astype(np.float32), FILE)
+    check_gravity((resting * 1.4).astype(np.float32), FILE)  # no calibration is so bad
+    check_gravity(made_of(resting).astype(np.float32)[:400], FILE)  # one stretch is not enough
+    with pytest.raises(RecordingError, match=r"S1\.parquet: " + message):
+        check_channels(made_of(resting).astype(np.float32), FILE)
+
+
+def test_who_never_rests_is_not_judged():
+    check_gravity(np.random.default_rng(0).normal(0, 1, (5000, 6)).astype(np.float32), FILE)
+
+
+@pytest.mark.shared
+def test_all_real_recordings_rest_at_1_g(shared):
+    import polars as pl
+
+    for name in ("har70plus", "harth", "dsads", "selfback", "daphnet"):
+        for file in sorted((shared / "data" / name).glob("*.parquet"))[::4]:
+            check_gravity(pl.read_parquet(file, columns=list(CHANNELS)).to_numpy(), file)
+
+
+def test_a_sensor_without_any_number_is_missing():
+    samples = standing()
+    samples[:, 3:] = np.nan
+    with pytest.raises(RecordingError, match="the thigh sensor has no number in any row; both sensors are needed"):
+        check_channels(samples, FILE)
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "missing or no number"), (np.inf, "infinite"), (-np.inf, "inf")])

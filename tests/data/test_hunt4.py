@@ -34,10 +34,10 @@ def test_one_hour_all_rows_first_six_columns(tmp_path):
 def test_hours_abut_only_when_whole(tmp_path):
     folder = tmp_path / "4711"
     for name, rows, fill in (
-        ("2018-03-05_23", HOUR, 0.1),
-        ("2018-03-06_00", HOUR - 2, 0.2),
-        ("2018-03-06_01", HOUR, 0.3),
-        ("2018-03-06_03", 100, 0.4),
+        ("2018-03-05_23", HOUR, 0.5),
+        ("2018-03-06_00", HOUR - 2, 0.55),
+        ("2018-03-06_01", HOUR, 0.6),
+        ("2018-03-06_03", 100, 0.65),
     ):
         write(folder, name + ".npz", rows, fill)
     (folder / "notes.txt").write_text("not an hour")
@@ -49,10 +49,10 @@ def test_hours_abut_only_when_whole(tmp_path):
         Segment(2 * HOUR - 2, 3 * HOUR - 2, 7200.0),
         Segment(3 * HOUR - 2, 3 * HOUR + 98, 14400.0),
     )
-    assert np.unique(recording.samples[:, 5]).tolist() == np.array([0.1, 0.2, 0.3, 0.4], np.float32).tolist()
+    assert np.unique(recording.samples[:, 5]).tolist() == np.array([0.5, 0.55, 0.6, 0.65], np.float32).tolist()
     assert recording.source["files"] == 4
     sha256 = recording.source["sha256"]
-    write(folder, "2018-03-06_03.npz", 101, 0.4)
+    write(folder, "2018-03-06_03.npz", 101, 0.65)
     assert read_hours(folder).source["sha256"] != sha256
 
 
@@ -65,7 +65,7 @@ def test_hours_abut_only_when_whole(tmp_path):
         ("2018-03-05_14.npz", {"rows": 0}, r"shape \(0, 6\)"),
         ("2018-03-05_14.npz", {"key": "data"}, "has no array `arr_0`"),
         ("2018-03-05_14.npz", {"rows": HOUR + 1}, "has 180001 rows; an hour at 50 Hz has 180000"),
-        ("2018-03-05_14.npz", {"fill": np.nan}, r"row 0 \(counted from 0\): back_y is missing"),
+        ("2018-03-05_14.npz", {"fill": np.nan}, r"the thigh sensor has no number in any row; both sensors are needed"),
         ("2018-03-05_14.npz", {"fill": 9.8}, "back sensor's median.*m/s²"),
     ],
 )

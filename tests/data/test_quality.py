@@ -27,6 +27,7 @@ def test_a_table_of_values_has_what_its_samples_say():
     assert known == {
         "name": "study-P1", "subject": "P1", "start": "2024-01-02T08:00:00", "hours": 3.0, "gaps": 1, "gap_hours": 1.0,
         "non_wear_hours": 0.0, "back_off_hours": 0.0, "thigh_off_hours": 0.0,
+        "dropout_hours": 0.0,
     }  # fmt: skip
 
 
@@ -65,3 +66,20 @@ def test_what_was_not_looked_for_is_empty():
     assert (off["non_wear_hours"], off["thigh_off_hours"], off["placement"]) == (None, None, None)
     on = quality_of(recording({"looked_for": {"non_wear": True, "placement": True}}, marks), "P1")
     assert (on["non_wear_hours"], on["placement"]) == (1.0, "nothing found")
+
+
+def test_dropouts_of_both_sensors_count_once():
+    marks = [Mark(0, HOUR, "sensor dropout", "back"), Mark(HOUR // 2, HOUR + HOUR // 2, "sensor dropout", "thigh")]
+    assert quality_of(recording(marks=marks), "P1")["dropout_hours"] == 1.5
+
+
+def test_nothing_found_says_where_too_little_was_seen():
+    def placement(*stretches):
+        each = [{"back": {"told": b}, "thigh": {"told": t}, "swap_log_odds": odds} for b, t, odds in stretches]
+        source = {"looked_for": {"placement": True}, "placement": {"stretches": each}}
+        return quality_of(recording(source), "P1")["placement"]
+
+    fine, little = "as it should be", "too little evidence"
+    assert placement((fine, fine, -5.1), (fine, fine, -9.0)) == "nothing found"
+    assert placement((fine, little, -9.0)) == "nothing found; thigh: too little evidence"
+    assert placement((fine, fine, -4.9)) == "nothing found; too little evidence that they are not swapped"

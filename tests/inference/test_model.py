@@ -15,7 +15,8 @@ from selfpab.downstream.head import Head
 from selfpab.downstream.states import Extractor
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.inference.model import OVERLAP, load
+from selfpab.inference.frame_windows import OVERLAP
+from selfpab.inference.model import load
 from selfpab.recording import Recording, Segment
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from html import escape
 
@@ -34,22 +36,28 @@ pre { white-space: pre-wrap; font-size: .8rem; background: #f4f6f8; padding: .6r
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } th, td { padding: .25rem .4rem; } }
 @media print { .scroll { overflow: visible; } figure img { min-width: 0; } section { break-inside: avoid-page; } }
 """
-# nothing but what is inside the file may be loaded, whatever a subject is called
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title: str, lead: str, body: str) -> str:
-    """A whole document; `body` is HTML, `title` and `lead` are text.
+def page(title: str, lead: str, body: str, *, style: str = "", script: str = "") -> str:
+    """A whole document; `body` is HTML, `title` and `lead` are text; `style` and `script` are what this page has of its own.
+
+    Nothing but what is inside the file may be loaded, and no other script than this one is run, whatever a subject is
+    called: the document's own policy says so, by the script's checksum.
 
     >>> page("a < b", "", "<p>text</p>").count("a &lt; b")
     2
     """
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    if script:
+        checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{checksum}'"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f'<body><main><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n{body}\n</main></body></html>\n'
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>\n"
+        f'<body><main><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n{body}\n</main>'
+        f"{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfpab.reproduce.evaluation_words import figure, page, section, table
+from selfpab.reports.page_parts import figure, page, section, table
 
 EVIL = '<script>"&'
 SAFE = "&lt;script&gt;&quot;&amp;"

@@ -1,0 +1,62 @@
+"""Which windows a model looks through: ours in one pass, or the authors' fifty-fold average.
+
+`ours` (DESIGN 5a): windows inside runs, so that no frame crosses a gap; neighbours share some frames.
+`authors` (BEHAVIOUR (e)): times and gaps are ignored, zeros stand behind the end and are attended to, a window begins every
+12 of its 599 frames, so that 50 of them hold a frame. It costs as many times the computing, and a week of indices is 1 GB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from selfpab.downstream import release
+from selfpab.downstream.states import Extractor, States
+from selfpab.recording import Recording
+
+Windows = Literal["auto", "ours", "authors"]
+OVERLAP = 120  # frames that neighbouring windows share where nothing says otherwise; a quarter of shorter windows
+FOLD = 50  # windows of the release that hold a frame: 599 / 12
+
+
+def chosen_windows(windows: str, finetune: Mapping[str, Any]) -> Literal["ours", "authors"]:
+    """What `auto` means: the windows with which a model fine-tuned by these settings is evaluated.
+
+    Raises ValueError for another word than those of `Windows`.
+
+    >>> chosen_windows("auto", {"framing": "release"}), chosen_windows("auto", {}), chosen_windows("ours", {})
+    ('authors', 'ours', 'ours')
+    """
+    if windows == "auto":
+        return "authors" if finetune.get("framing") == "release" else "ours"
+    if windows == "ours" or windows == "authors":
+        return windows
+    raise ValueError(f"windows must be auto, ours or authors, got {windows!r}")
+
+
+def step_of(extractor: Extractor, finetune: Mapping[str, Any], windows: Literal["ours", "authors"]) -> int:
+    """Frames between neighbouring windows: as in the evaluation where that had these windows, else by `OVERLAP` or `FOLD`."""
+    frames = extractor.shape.window_frames
+    if "overlap" in finetune and windows == chosen_windows("auto", finetune):
+        return frames - finetune["overlap"]
+    return frames - min(OVERLAP, frames // 4) if windows == "ours" else max(1, round(frames / FOLD))
+
+
+def window_states(
+    recording: Recording, extractor: Extractor, finetune: Mapping[str, Any], windows: Literal["ours", "authors"]
+) -> States:
+    """States of all windows over a recording, for one pass.
+
+    finetune : the settings of a fine-tuned model (`FinetuneConfig` as plain values); of an encoder, none.
+    """
+    step = step_of(extractor, finetune, windows)
+    if windows == "ours":
+        return extractor.lazy_states(recording, *extractor.windows(recording, step=step, to_the_end=True))
+    if recording.rate_hz != 50:
+        raise ValueError(f"{recording.subject} has {recording.rate_hz:g} Hz; the spectrograms need 50 Hz")
+    if not len(recording):
+        raise ValueError("the recording is empty: there is nothing to predict")
+    padded = release.padded(recording, extractor.shape)
+    cuts = release.prediction_windows(padded, extractor.shape, step=step)
+    return replace(extractor, attend_padding=True).lazy_states(padded, cuts.starts, cuts.stops)
