@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from selfpab.activities import Activities
 from selfpab.reports.day_lines import lines_of, local_seconds
 from selfpab.reports.recording_page import write_report
 
@@ -160,6 +161,16 @@ def test_another_day_without_a_date_and_with_an_odd_name(undated, tmp_path, pars
     assert page.tables["bouts"][1][-1].startswith("day 1 ")
     assert data_of(page)["dated"] is False
     assert len(page.scripts) == 2
+
+
+def test_a_class_may_be_called_anything(prediction, tmp_path, parsed):
+    odd = Activities("odd", (7, 1, 8), ("</script><b>", "walking", "lying"))
+    seconds = prediction.seconds.rename({"p_sitting": odd.columns[0]})
+    page = parsed(
+        write_report(replace(prediction, activities=odd, seconds=seconds), {}, tmp_path / "r.html").read_text()
+    )
+    assert data_of(page)["classes"][0]["name"] == "</script><b>"
+    assert [tag for tag, _ in page.tags].count("script") == 2
 
 
 def test_what_is_empty_is_told(prediction, tmp_path):
