@@ -48,8 +48,8 @@ FAULTS = [
     Fault(
         "back and thigh swapped",
         "selfpab/downstream/cuts.py",
-        "return recording.piece(low, high)[rows - low]",
-        "return recording.piece(low, high)[rows - low][..., [3, 4, 5, 0, 1, 2]]",
+        "pieces = recording.piece(low, high)[rows - low]",
+        "pieces = recording.piece(low, high)[rows - low][..., [3, 4, 5, 0, 1, 2]]",
         "tests/downstream/test_states.py",
     ),
     Fault(

@@ -223,7 +223,7 @@ def test_the_windows_can_be_chosen(study, tmp_path, config):
 
 def test_what_cannot_be_done_is_said_first(study, tmp_path, config):
     with pytest.raises(ConfigError, match="wanted model=MODEL, a folder that `selfpab finetune`"):
-        predict_folder([study], tmp_path / "out", PredictConfig())
+        predict_folder([study], tmp_path / "out", PredictConfig(model=""))
     with pytest.raises(ConfigError, match="form must be parquet or npy, got 'csv'"):
         embed_folder([study], tmp_path / "out", PredictConfig(model=config.model, form="csv"))
     with pytest.raises(FileNotFoundError, match=r"no .*nobody"):

@@ -35,13 +35,18 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch, golden):
     np.savetxt("norm_params/mean.csv", np.zeros(156))
     np.savetxt("norm_params/std.csv", np.ones(156))
     commands = [shlex.split(line, comments=True)[1:] for line in block("") if line.startswith("selfpab ")]
-    assert len(commands) == 10
+    assert len(commands) == 13
     for words in commands:
         with pytest.raises(SystemExit) as end:
             main([*words, *FEWER.get(words[0], [])])
         assert end.value.code == 0, words
     for made in (
         "predicted/P001/seconds.parquet",
+        "predicted/P001/report.html",
+        "predicted/people.csv",
+        "predicted/own/P001/seconds.parquet",
+        "tables/part5_daysummary_MM_selfpab.csv",
+        "model.onnx",
         "predicted/P001/daily.csv",
         "predicted/P001/bouts.csv",
         "predicted/raw/P001/seconds.parquet",
