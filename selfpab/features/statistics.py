@@ -34,7 +34,7 @@ def frame_statistics(pieces: Float[Tensor, "N S C"]) -> Float[Tensor, "N 45"]:
     centred = pieces - mean[:, None]
     deviation = centred.square().mean(1).sqrt()
     steps = pieces.diff(dim=1).std(1)
-    skewness = centred.pow(3).mean(1) / (deviation.pow(3) + SMALLEST_PRODUCT)
+    skewness = (centred.square() * centred).mean(1) / (deviation.pow(3) + SMALLEST_PRODUCT)
     change = pieces[:, half:].mean(1) - pieces[:, :half].mean(1)
     first, second = torch.triu_indices(CHANNELS, CHANNELS, 1, device=pieces.device)
     together = (centred[..., first] * centred[..., second]).mean(1)

@@ -41,7 +41,7 @@ class Turns(NamedTuple):
     def applied(self, pieces: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Frames (F, S, 6) in g with the back turned, float32; starts are their first samples, (F,)."""
         turned = np.array(pieces, np.float32)
-        turned[..., :3] = np.einsum("fsc,fkc->fsk", pieces[..., :3], self.of(starts))
+        turned[..., :3] = turned[..., :3] @ self.of(starts).transpose(0, 2, 1)
         return turned
 
 

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from selfpab.activities import Activities
+from selfpab.data.simulation import NO_FAULTS, simulate
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.inference.model import Model
+from selfpab.features.uprightness import WALKING_BACK, upright_turns
+from selfpab.inference.model import Model, load
+from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.recording import Recording, Segment
 from selfpab.sharing import onnx_export as module
 from selfpab.sharing.onnx_export import export_onnx
@@ -97,6 +100,43 @@ def test_a_network_like_the_authors_is_exported(tmp_path):
     assert 0 <= worst < 1e-5
 
 
+@pytest.mark.slow
+def test_the_model_in_the_box_needs_what_its_file_says(tmp_path):
+    """Turned backs before, the calibration of seconds after: then it gives what `predict` gives."""
+    model = load("default", precision="fp32")
+    export_onnx(model, tmp_path / "m.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    about = {key: text for key, text in session.get_modelmeta().custom_metadata_map.items()}
+    longest = json.loads(about["window_samples"])
+    (given,) = simulate(1, longest / 50 / 3600, seed=1, faults=NO_FAULTS)
+    given = replace(given, samples=given.acceleration_g @ lean(20.0), counts_per_g=None)
+    turns = upright_turns(given)
+    turned = turns.applied(given.acceleration_g[None], np.array([0]))
+    assert json.loads(about["walking_back"]) == WALKING_BACK.tolist()
+    expected = model.predict(given)
+    found = {
+        name: session.run(None, {"acceleration": np.ascontiguousarray(values)})[0][0]
+        for name, values in (("turned", turned), ("as it was", given.acceleration_g[None]))
+    }
+    np.testing.assert_allclose(found["turned"], expected.frames.values, rtol=0, atol=1e-4)
+    assert np.abs(found["as it was"] - expected.frames.values).max() > 1e-2
+    halves = np.concatenate(
+        [found["turned"][:1], (found["turned"][1:] + found["turned"][:-1]) / 2, found["turned"][-1:]]
+    )
+    seconds = halves.reshape(-1, 2, halves.shape[1]).mean(1)
+    believed = ProbabilityMap.from_json(json.loads(about["calibration"])["map"])(seconds)
+    columns = list(model.activities.columns)
+    np.testing.assert_allclose(believed, expected.seconds.select(columns).to_numpy(), rtol=0, atol=1e-4)
+
+
+def lean(degrees):
+    """A rotation of the back about y, for rows of six axes."""
+    turn = np.eye(6, dtype=np.float32)
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    turn[0, 0], turn[0, 2], turn[2, 0], turn[2, 2] = c, s, -s, c
+    return turn
+
+
 def test_the_file_says_what_it_is(written, small):
     session = onnxruntime.InferenceSession(written[0])
     (given,), (made,) = session.get_inputs(), session.get_outputs()
@@ -110,6 +150,7 @@ def test_the_file_says_what_it_is(written, small):
     numbers = {key: json.loads(about[key]) for key in NUMBERS}
     assert numbers == {"rate_hz": 50, "frame_samples": 50, "hop_samples": 25, "window_samples": 550, "step_frames": 21}
     assert (about["unit"], about["encoder_sha256"]) == ("g", small.upstream.sha256)
+    assert json.loads(about["walking_back"]) is json.loads(about["calibration"]) is None
 
 
 def test_a_longer_window_than_the_models_is_refused(written):
