@@ -106,7 +106,7 @@ def test_the_model_in_the_box_needs_what_its_file_says(tmp_path):
     model = load("default", precision="fp32")
     export_onnx(model, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    about = {key: text for key, text in session.get_modelmeta().custom_metadata_map.items()}
+    about = session.get_modelmeta().custom_metadata_map
     longest = json.loads(about["window_samples"])
     (given,) = simulate(1, longest / 50 / 3600, seed=1, faults=NO_FAULTS)
     given = replace(given, samples=given.acceleration_g @ lean(20.0), counts_per_g=None)
