@@ -21,8 +21,9 @@ LIMITS = (
     "recognised less well.",
     "Only the activities in the tables exist here. Whatever else was done is counted as one of them.",
     "Lying is a posture. It is never called sleep, and sitting is never called rest.",
-    "A probability says how sure the model is, not how often it is right; of seconds given 80 %, more or fewer than 80 in 100 "
-    "may be right. Uncertain seconds are marked, and counted like the others.",
+    "A probability says how sure the model is. Where the model is calibrated, of seconds given 80 % about 80 in 100 were right "
+    "on people like those it was tested on; otherwise it may be more or fewer. Uncertain seconds are marked, and counted like "
+    "the others.",
     "Minutes of gaps and of time not worn are in no activity. A day with little worn time says little of the day.",
     "This is a research tool and no medical device: it is not for diagnosis or treatment.",
 )
@@ -42,5 +43,5 @@ TERMS = (
     ("probability", "how sure the model is of an activity, 0 to 100 %"),
     ("shuffling", "small steps on the spot or in a small space"),
     ("sit to stand", "a second of sitting directly followed by an upright one"),
-    ("uncertain", "the most probable activity is less probable than the limit in info.json"),
+    ("uncertain", "the activity that was named is less probable than the limit in info.json"),
 )

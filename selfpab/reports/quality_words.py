@@ -101,7 +101,7 @@ def _certainty(facts: Mapping[str, Any]) -> Iterator[Finding]:
         return
     share = facts["seconds_uncertain"] / given
     below = facts.get("uncertain_below")
-    meaning = "" if below is None else f" (the best activity has a probability below {100 * below:g} %)"
+    meaning = "" if below is None else f" (what was named has a probability below {100 * below:g} %)"
     yield Finding(
         "look" if share > MUCH_UNCERTAIN else "note",
         f"{100 * share:.1f} % of the seconds are uncertain{meaning}. They are counted like the others.",

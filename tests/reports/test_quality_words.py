@@ -38,7 +38,7 @@ def test_nothing_known_nothing_told(still):
                 "uncertain_below": 0.6,
             },
             "look",
-            "25.0 % of the seconds are uncertain (the best activity has a probability below 60 %).",
+            "25.0 % of the seconds are uncertain (what was named has a probability below 60 %).",
         ),
         (
             {"seconds_per_activity": {"sitting": 400}, "seconds_uncertain": 2},
