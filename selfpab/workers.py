@@ -206,7 +206,7 @@ def _local(workers: int) -> Iterator[Any]:
                 n_workers=workers,
                 threads_per_worker=1,  # torch's generator of random numbers belongs to a process
                 memory_limit=None,
-                dashboard_address=None,  # pyright: ignore[reportArgumentType]  # Dask's own word for none
+                dashboard_address="127.0.0.1:0",  # any free port: 8787, where another cluster may be, otherwise
                 silence_logs=logging.CRITICAL,
             ) as cluster,
             Client(cluster, set_as_default=False) as client,

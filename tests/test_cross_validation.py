@@ -215,7 +215,7 @@ def test_a_scheduler_that_is_there_does_the_folds(dataset, tmp_path, cheap):
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
     ) as cluster:
         config = replace(CONFIG, scheduler=cluster.scheduler_address)
         assert evaluate(["nearest"], dataset, tmp_path, config, make=cheap.make)[0].startswith("nearest: macro F1")

@@ -148,7 +148,7 @@ def test_a_scheduler_that_is_there_is_used_and_left_running():
     from distributed import Client, LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
     ) as one:
         found = outcomes(partial(operator.floordiv, 6), [3, 0, 2], scheduler=one.scheduler_address)
         assert (found[3], found[2]) == (2, 3)
@@ -165,7 +165,7 @@ def test_a_scheduler_that_goes_away_leaves_an_outcome_for_every_item():
 
     said = []
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
     ) as one:
         found = []
         for item, outcome in in_parallel(task, list(range(40)), scheduler=one.scheduler_address, say=said.append):
@@ -192,7 +192,9 @@ def test_workers_that_do_two_things_at_a_time_are_refused():
     from distributed import LocalCluster
 
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp") as two,
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
+        ) as two,
         pytest.raises(ConfigError, match=r"runs 2 tasks at a time, .* start workers with --nthreads 1"),
     ):
         list(in_parallel(abs, [1], scheduler=two.scheduler_address))

@@ -113,7 +113,7 @@ def test_workers_of_a_scheduler_write_what_this_process_writes(cohort):
 
     (line,) = lines("scheduler=")
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
     ) as one:
         assert run(line.replace("tcp://HOST:8786", one.scheduler_address)) == 1
     assert run("selfpab predict cohort here model=MODEL report=off") == 1
