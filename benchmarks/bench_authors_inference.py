@@ -32,23 +32,26 @@ TIMED_HOURS = 0.1
 
 def agreement(model: Model, paths: list[str]) -> list[tuple[str, float, str]]:
     """Of the seconds of all recordings together."""
-    same, sure, inside = [], [], []
+    same, named, sure, inside = [], [], [], []
     for path in paths:
         recording = read(Path(path))
         one, theirs = (model.predict(recording, windows=windows).seconds for windows in ("ours", "authors"))
         columns = [name for name in theirs.columns if name.startswith("p_")]
         both = (one["activity"].is_not_null() & theirs["activity"].is_not_null()).to_numpy()
-        best = np.sort(theirs.select(columns).to_numpy()[both], axis=1)
+        ours_p, theirs_p = (table.select(columns).to_numpy()[both] for table in (one, theirs))
+        best = np.sort(theirs_p, axis=1)
         sure.append(best[:, -1] - best[:, -2] >= MARGIN)
-        same.append((one["activity"] == theirs["activity"]).to_numpy()[both])
+        same.append(ours_p.argmax(1) == theirs_p.argmax(1))
+        named.append((one["activity"] == theirs["activity"]).to_numpy()[both])
         inside.append(away_from_gaps(recording)[both])
-    same, sure, inside = (np.concatenate(parts) for parts in (same, sure, inside))
+    same, named, sure, inside = (np.concatenate(parts) for parts in (same, named, sure, inside))
     return [
         ("seconds compared", float(len(same)), ""),
         (f"share whose two best differ by {MARGIN} or more", 100 * sure.mean(), "%"),
         ("same class, of these", 100 * same[sure].mean(), "%"),
         ("same class, of these, a second and more from a gap", 100 * same[sure & inside].mean(), "%"),
         ("same class, of all", 100 * same.mean(), "%"),
+        ("same activity named (by the model's decision rule), of all", 100 * named.mean(), "%"),
     ]
 
 

@@ -153,6 +153,7 @@ def test_predictions_say_which_commit_made_them(model_folder, hub, tmp_path):
     name = push(model_folder, "someone/two", PushConfig())
     write_parquet(given(), tmp_path / "p.parquet")
     pull(name, tmp_path / "mine")
+    hashes = set()
     for model in ("hub:someone/two", str(tmp_path / "mine")):
         out = tmp_path / Path(model).name
         out = out.with_name(f"out-{out.name.replace(':', '-')}")
@@ -160,3 +161,5 @@ def test_predictions_say_which_commit_made_them(model_folder, hub, tmp_path):
         info = json.loads((out / "p" / "info.json").read_text())
         assert info["model"]["hub"] == name.removeprefix("hub:")
         assert info["windows"] == "ours"
+        hashes.add(info["model"]["model_sha256"])
+    assert len(hashes) == 1  # where it came from is no part of what it is
