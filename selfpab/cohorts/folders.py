@@ -92,11 +92,11 @@ def _predicted(
     model: Model, recording: Recording, folder: Path, config: PredictConfig, about: dict[str, str]
 ) -> dict[str, Any]:
     windows = chosen_windows(config.windows, model.finetune)
-    prediction = model.predict(recording, uncertain_below=config.uncertain_below, windows=windows)
+    threshold = model.uncertain_below if config.uncertain_below is None else config.uncertain_below
+    prediction = model.predict(recording, uncertain_below=threshold, windows=windows)
     for old in ("info.json", PAGE):  # an old one must never describe new tables
         (folder / old).unlink(missing_ok=True)
     prediction.write(folder, csv=config.csv)
-    threshold = model.uncertain_below if config.uncertain_below is None else config.uncertain_below
     facts = {"windows": windows, "uncertain_below": threshold, **_counts(prediction, config)}
     if config.report:
         info = _info(recording, about, config, facts) | {"quality": quality_of(recording, folder.name)}

@@ -76,7 +76,7 @@ class FinetunedClassifier:
         self.shape = upstream.spectrogram if upstream else SpectrogramConfig()
         window_step(self.shape, config)  # before the training, not after it
         self.extractor: Extractor | None = None
-        self.weights = np.ones(len(self.outputs))
+        self.weights: np.ndarray | None = None  # of the classes, where `rare_power` asks for them
         self.losses: list[float] = []
         self.facts: dict[str, Any] = {}
         self._answer: tuple[Recording, np.ndarray] | None = None
@@ -97,13 +97,14 @@ class FinetunedClassifier:
             assert self.pool is not None
             pool = Pool(self.pool, self.extractor)
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
-        self.weights = class_weights(material.shares(), config.rare_power)
+        self.weights = class_weights(material.shares(), config.rare_power) if config.rare_power else None
         self.facts = self._facts(material)
 
     def predict(self, recording: Recording) -> np.ndarray:
         """One class index per sample, int64 (N,); where classes are merged late, the merged index of the best output."""
-        weighted = self._probabilities(recording) * self.weights
-        return self.activities.places_of(self.outputs)[weighted.argmax(axis=1)]
+        worth = self._probabilities(recording)
+        worth = worth if self.weights is None else worth * self.weights
+        return self.activities.places_of(self.outputs)[worth.argmax(axis=1)]
 
     def probabilities(self, recording: Recording) -> np.ndarray:
         """float64 (N, K), rows adding up to 1."""
@@ -145,8 +146,8 @@ class FinetunedClassifier:
         """Layer weights, and loss and F1 on the validation part, which select nothing."""
         assert self.extractor is not None
         facts: dict[str, Any] = {"loss": float(np.mean(self.losses[-20:]))}
-        if self.config.rare_power:
-            facts["class_weights"] = [float(weight) for weight in self.weights]
+        if self.weights is not None:
+            facts["class_weights"] = self.weights.tolist()
         head = self.extractor.network.head
         if self.start != "none" and head.layer_weights is not None:
             facts["layer_weights"] = [float(w) for w in head.layer_weights.detach().cpu()]

@@ -11,7 +11,6 @@ than thighs are worn differently: it is left alone. Legend: N samples, B stretch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -98,7 +97,7 @@ def _stretches(recording: Recording) -> np.ndarray:
     return np.array(sorted(edge for edge in edges if edge < max(1, len(recording))), np.int64)
 
 
-def _turn(directions: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
+def _turn(directions: np.ndarray) -> np.ndarray:
     """The smallest rotation that takes the median direction to `WALKING_BACK`; none without directions."""
     if not len(directions):
         return np.eye(3)

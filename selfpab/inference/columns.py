@@ -88,13 +88,14 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
         *(
             (
                 "daily.csv",
-                f"{side}_{column.replace('p_', 'minutes_', 1)}",
+                f"{side}_{column}",
                 "min",
                 f"{word} end of the interval for the minutes of {name}; its level, and the people it was fitted on: "
                 "calibration.json of the model",
             )
             for side, word in (("low", "lower"), ("high", "upper"))
-            for column, name in (classes if intervals else ())
+            for column, name in zip(minute_columns(activities), activities.names, strict=True)
+            if intervals
         ),
         ("bouts.csv", "start", "", f"beginning of the first second, {dated}"),
         ("bouts.csv", "end", "", "end of the last second"),

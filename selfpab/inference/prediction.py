@@ -62,9 +62,13 @@ class Prediction:
         """Stretches of one activity: start, end, seconds, activity, activity_name; see `bouts.bout_table`."""
         return self._bouts
 
+    @cached_property
+    def _daily(self) -> pl.DataFrame:
+        return daily_table(self.seconds, self._bouts, self.activities, self.recording.start, self.intervals)
+
     def daily(self) -> pl.DataFrame:
         """A row per civil day: wear, minutes per activity, transitions, long sitting, movement; see `days.daily_table`."""
-        return daily_table(self.seconds, self._bouts, self.activities, self.recording.start, self.intervals)
+        return self._daily
 
     def to_pandas(self) -> pandas.DataFrame:
         """`seconds` for pandas; codes and truths keep their missing values as <NA>.
