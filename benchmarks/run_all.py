@@ -42,6 +42,8 @@ if __name__ == "__main__":
             "\n".join([f"**{found['benchmark']}** (`{' '.join(run)}`)", "", "| what | median |", "|---|---|", *rows])
         )
     versions = f"Python {found['python']}, torch {found['torch']}"
+    if "commit" in found:
+        versions += f"; commit {found['commit'][:8]}{'' if found['clean'] else ' and changes to it'}"
     about = f"{found['machine']}, {found['cpus']} cores, {found['threads']} threads; {versions}"
     heading = f"## {datetime.date.today().isoformat()}\n\n{about}\n"
     with open(HERE / "RESULTS.md", "a") as file:

@@ -46,6 +46,7 @@ def report(name: str, rows: list[tuple[str, float, str]]) -> None:
     """A table, and as the last line the same as JSON."""
     for what, value, unit in rows:
         print(f"{what:62s} {value:10.3g} {unit}")
-    about = {key: environment()[key] for key in ("python", "torch", "machine", "cpus")}
+    found = environment()
+    about = {key: found[key] for key in ("python", "torch", "machine", "cpus", "commit", "clean") if key in found}
     values = {what: {"value": float(f"{value:.4g}"), "unit": unit} for what, value, unit in rows}
     print(json.dumps({"benchmark": name, "threads": torch.get_num_threads(), **about, "values": values}))
