@@ -33,6 +33,7 @@ LAYERS = [  # ground first
     {"fold_jobs", "exports"},
     {"cross_validation", "final_models"},
     {"reproduce"},
+    {"command_words"},
     {"cli"},
     {"__main__"},
 ]

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 import typer
 
-from selfpab import __version__, cli
+from selfpab import __version__, cli, command_words
 from selfpab.evaluation.results import read_results
 from selfpab.inference.model import load
 from selfpab.recording import CHANNELS
 
-COMMANDS = ["demo", "download", "simulate", "ingest", "pretrain", "evaluate", "finetune", "predict", "embed"]
-COMMANDS += ["reproduce", "import-checkpoint", "push", "pull", "export-onnx", "export"]
+COMMANDS = ["demo", "download", "simulate", "ingest", "pretrain", "evaluate", "finetune", "calibrate"]
+COMMANDS += ["predict", "embed", "reproduce", "import-checkpoint", "push", "pull", "export-onnx", "export"]
 WITHOUT_SETTINGS = {"pull", "export-onnx"}
 QUICK = ["preset=tiny", "precision=fp32"]
 
@@ -99,6 +99,11 @@ def test_from_an_encoder_to_scores_and_predictions(call, story, tmp_path):
 
     code, out, _ = call("finetune", story / "people", tmp_path / "model", *quick)
     assert (code, out) == (0, f"wrote {tmp_path / 'model'}\n")
+
+    code, out, _ = call("calibrate", tmp_path / "model", tmp_path / "scores" / "selfpab", "accuracy=0.5")
+    assert code == 0
+    assert out.startswith("Fitted on 3 people")
+    assert load(tmp_path / "model").trust is not None
 
     model = f"model={tmp_path / 'model'}"
     code, out, _ = call("predict", story / "people", tmp_path / "predicted", model)
@@ -264,24 +269,11 @@ def test_an_interrupt_says_how_to_go_on(call, monkeypatch, story, tmp_path):
     )
 
 
-def test_the_preset_comes_before_the_settings_wherever_it_stands():
-    from selfpab.upstream import PretrainConfig
-
-    for words in (["steps=7", "preset=tiny"], ["preset=tiny", "steps=7"]):
-        found = cli._config(PretrainConfig, "pretrain", words)
-        assert (found.steps, found.encoder.d_model) == (7, 48)
-
-
-def test_names_may_hold_an_equals_sign_and_settings_stand_anywhere():
-    found = cli._split(["steps=3", "./a=b", "masking.time_width=5", "B=c"], "CORPUS", "RUN")
-    assert found == (["./a=b", "B=c"], ["steps=3", "masking.time_width=5"])
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0
-    kind = cli.SETTINGS.get(command)
+    kind = command_words.SETTINGS.get(command)
     assert ("Settings, as key=value" in out) is (kind is not None)
     if kind:
         assert "authors, paper, small, tiny" in out
@@ -293,8 +285,8 @@ def test_the_help_lists_every_command_and_every_command_is_tested_here(call):
     assert all(f"\n  {command} " in out for command in COMMANDS)
     names = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
     assert names == {*COMMANDS, "version"}
-    assert set(cli.SETTINGS) == set(COMMANDS) - WITHOUT_SETTINGS
-    assert issubclass(cli.Command, typer.core.TyperCommand)
+    assert set(command_words.SETTINGS) == set(COMMANDS) - WITHOUT_SETTINGS
+    assert issubclass(command_words.Command, typer.core.TyperCommand)
 
 
 @pytest.mark.parametrize(
