@@ -7,6 +7,8 @@ in `source`, ready for JSON (pair_sources.py). Legend: N samples; a stretch is [
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -31,6 +33,7 @@ from selfpab.recording import CHANNELS, CLIPPING, NON_WEAR_OF, Mark, Recording, 
 
 WITHIN_NS = 1000  # so far inside its run a sample of the grid must lie: more than the rounding of times
 AT_ONCE = 1 << 17  # samples of one sensor that one thread makes: 44 minutes
+IN_MEMORY = 400 << 20  # bytes of a result; a week has 363 MB, and longer ones are mapped
 
 
 def read_pair(
@@ -59,7 +62,8 @@ def read_pair(
     align : find the offset and drift between the clocks from the movement; False takes both clocks as they are.
     look_for_non_wear : mark where the sensors were not worn, by stillness and the devices' temperatures (`wear`).
     longest_offset_s : how far the clocks may be apart.
-    room : gives an int16 array of the shape asked for, such as a mapped file's, for the samples; None: memory.
+    room : gives an int16 array of the shape asked for, such as a mapped file's, for the samples; None: memory, and for
+        more than a week a mapped temporary file (in TMPDIR) that is gone with the recording.
     workers : threads. Memory beside the result does not grow with them.
 
     Returns
@@ -89,7 +93,7 @@ def read_pair(
         )
     segments = _segments(presence.both)
     shape = (segments[-1].stop, len(CHANNELS))
-    samples = np.empty(shape, np.int16) if room is None else room(shape)
+    samples = (_room if room is None else room)(shape)
     counts_per_g = _fill(samples, devices, segments, presence.both, alignment, workers)
     recording = Recording(
         subject=Path(back).stem if subject is None else subject,
@@ -105,6 +109,19 @@ def read_pair(
         return recording
     off = non_wear(recording, temperature=_temperatures(devices, int(presence.both[0, 0]) * STEP_NS, alignment))
     return recording.with_marks((*recording.marks, *off))
+
+
+def _room(shape: tuple[int, int]) -> np.ndarray:
+    """Memory for a week; for more a file without a name, so that a worker's memory does not grow with the recording."""
+    size = int(np.prod(shape)) * np.dtype(np.int16).itemsize
+    if size <= IN_MEMORY or not hasattr(os, "posix_fallocate"):
+        return np.empty(shape, np.int16)
+    with tempfile.TemporaryFile(prefix="selfpab-") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is noticed here, not in the middle of writing
+        except OSError:
+            return np.empty(shape, np.int16)
+        return np.memmap(file, np.int16, "r+", shape=shape)
 
 
 def _temperatures(devices: Sequence[Device], start_ns: int, alignment: Alignment | None) -> Temperatures:

@@ -110,6 +110,26 @@ class TestOneClock:
         mapped.samples.flush()
         np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), read_pair(*files).samples)
 
+    def test_a_long_one_lies_in_a_file_without_a_name(self, tmp_path, monkeypatch):
+        files = write_both(tmp_path)
+        short = read_pair(*files)
+        assert not isinstance(short.samples, np.memmap)
+        monkeypatch.setattr("selfpab.data.device_pairs.IN_MEMORY", short.samples.nbytes - 1)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+        (tmp_path / "scratch").mkdir()
+        long = read_pair(*files)
+        assert isinstance(long.samples, np.memmap)
+        np.testing.assert_array_equal(long.samples, short.samples)
+        assert not list((tmp_path / "scratch").iterdir())
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.posix_fallocate", full)
+        elsewhere = read_pair(*files)
+        assert not isinstance(elsewhere.samples, np.memmap)
+        np.testing.assert_array_equal(elsewhere.samples, short.samples)
+
 
 @pytest.mark.usefixtures("known_clocks")
 class TestGaps:
