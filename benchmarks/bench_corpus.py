@@ -32,12 +32,18 @@ if __name__ == "__main__":
             )
             alter(clean, valid, draw(BATCH, 599, 26, noise), config.masking)
 
+        batch, noise = training.take(0, BATCH), draw(BATCH, 599, 26, torch.Generator().manual_seed(1))
+        made = spectra(batch, normalisation, config.spectrogram, torch.device("cpu"))
+        written = median_s(lambda: spectra(batch, normalisation, config.spectrogram, torch.device("cpu")), repeat=20)
+        masked = median_s(lambda: alter(*made, noise, config.masking), repeat=20)
         read = median_s(lambda: training.take(next(place), BATCH), repeat=20)
         both = median_s(whole, repeat=20)
     report(
         "corpus",
         [
             ("int16 windows read", BATCH / read, "windows/s"),
+            ("spectrogram and normalisation alone", BATCH / written, "windows/s"),
+            ("masks alone", BATCH / masked, "windows/s"),
             ("windows with spectrogram, normalisation and masks", BATCH / both, "windows/s"),
             ("ingest of stored recordings (checksums only)", 24 / taken, "h/s"),
             ("peak memory of the process", peak_gb(), "GB"),

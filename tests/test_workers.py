@@ -78,6 +78,23 @@ def test_local_workers_are_other_processes_with_their_share_of_the_cores(monkeyp
     assert dict(os.environ) == before
 
 
+def test_what_computes_on_a_worker_keeps_to_its_share(monkeypatch):
+    """Not what is asked for, but what torch, polars and the matrix products of numpy then use."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    share = threads_each(2)
+
+    def look(item):
+        import polars
+        import threadpoolctl
+        import torch
+
+        pools = {pool["user_api"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+        return {"torch": torch.get_num_threads(), "polars": polars.thread_pool_size()} | pools
+
+    for found in outcomes(look, ["a", "b"], workers=2).values():
+        assert found == {"torch": share, "polars": share, "openmp": share, "blas": share}
+
+
 def test_the_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -1,4 +1,4 @@
-"""What the paths of a command hold: files, folders of hourly files, pairs of device files (DESIGN 3).
+"""What the paths of a command hold: files, folders of hourly files, pairs of device files, corpora (DESIGN 3).
 
 A pair is told apart by the words for its places in the names, by `pairs=` patterns or by a `pairs=` table; nothing is
 guessed: a device file without a partner is a problem that is named.
@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from selfpab.data.corpus_entries import SAMPLES, entry_file, entry_files, is_corpus
 
 READABLE = (".csv", ".parquet", ".npz")
 DEVICES = (".cwa", ".gt3x", ".bin")
@@ -33,9 +35,9 @@ HOW = (
 class Source:
     """One recording to be read.
 
-    study : the folder that was named, or that the file lies in. path : the file, a folder of hourly files, or the back's
-    device file, whose partner is `thigh`. visit : which of a person's recordings. visit, tz, configured_at : of a table's
-    row.
+    study : the folder that was named, or that the file lies in. path : the file, a folder of hourly files, the samples
+    of an entry of the corpus `study`, or the back's device file, whose partner is `thigh`. visit : which of a person's
+    recordings. visit, tz, configured_at : of a table's row.
     """
 
     study: Path
@@ -58,7 +60,7 @@ class Source:
         """The person's name, and visit, of a pair, else the name of the file or folder without its suffix."""
         if self.thigh is not None and self.subject:
             return _plain("_".join(filter(None, (self.subject, self.visit))))
-        return _plain(self.path.stem if self.path.suffix.lower() in READABLE else self.path.name)
+        return _plain(self.path.stem if self.path.suffix.lower() in (*READABLE, SAMPLES) else self.path.name)
 
     @property
     def name(self) -> str:
@@ -87,14 +89,19 @@ def sources_in(path: Path, pairs: str | None = None) -> tuple[list[Source], list
     Parameters
     ----------
     path : a file; a folder of hourly npz files, which is one recording; or a folder with csv and parquet files, such
-        folders of hourly files, and pairs of device files, which may lie in folders below it.
+        folders of hourly files, and pairs of device files, which may lie in folders below it; a corpus, or corpus/NAME,
+        one entry of it.
     pairs : how device files belong together, `HOW`; None goes by the words for the places in their names.
 
     Raises FileNotFoundError for a path that leads nowhere, ValueError for one without recordings, for a single device
     file and for `pairs` that cannot be used.
     """
+    if entry := entry_file(path):
+        return [Source(entry.parent.parent, entry)], []
     if not path.exists():
         raise FileNotFoundError(f"no {path}")
+    if is_corpus(path):
+        return [Source(path, entry) for entry in entry_files(path)], []
     if path.is_file():
         if path.suffix.lower() in DEVICES:
             raise ValueError(
@@ -233,7 +240,7 @@ def _of_table(folder: Path, table: Path) -> tuple[list[Source], list[Problem]]:
             f"{table} has the columns {', '.join(head) or 'none'}; {', '.join(missing)} missing (commas between them?); "
             f"wanted {', '.join(COLUMNS)}, and {' or '.join(OPTIONAL)} where you like"
         )
-    found: list[Source] = []
+    found: dict[str, Source] = {}
     problems = []
     for line, row in enumerate(rows, 2):
         named = [
@@ -247,11 +254,11 @@ def _of_table(folder: Path, table: Path) -> tuple[list[Source], list[Problem]]:
         else:
             back, thigh = (Path(name) for name in named)
             source = Source(folder, back, thigh, row["subject"], **{c: row.get(c) or None for c in OPTIONAL})
-            if source.short_name in [other.short_name for other in found]:
+            if source.short_name in found:
                 problems.append(Problem(table, f"{where}: is there twice; tell them apart in a column visit"))
             else:
-                found.append(source)
-    return found, problems
+                found[source.short_name] = source
+    return list(found.values()), problems
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -15,41 +15,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from selfpab.data.checks import chunks
+from selfpab.data.corpus_index import Columns, Entry, Rows, columns_of, entry_of, write_rows
 from selfpab.data.zones import start_of, text_of
-from selfpab.recording import CHANNELS, Mark, Recording, Segment
-from selfpab.writing import write_text, write_whole
+from selfpab.recording import CHANNELS, Recording, Segment
+from selfpab.writing import write_text
 
 COUNTS_PER_G = (4096, 2048, 1024)
 INT16_MAX = 32767
 BLOCK_S = 600.0
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """One row of the index; `spectrum_sum` and `spectrum_squares` are sums over `frames` frames, (156,)."""
-
-    subject: str
-    start: str | None
-    rate_hz: float
-    samples: int
-    file: str
-    labelled: bool
-    counts_per_g: int
-    segments: tuple[Segment, ...]
-    marks: tuple[Mark, ...]
-    checksum: str
-    source: dict[str, Any]
-    frames: int
-    spectrum_sum: np.ndarray
-    spectrum_squares: np.ndarray
+HEAD = 128  # bytes before the samples, as numpy writes them
+MAGIC = b"\x93NUMPY\x01\x00"
+LAYOUT = b"{'descr': '<i2', 'fortran_order': False, 'shape': (%d, 6), }"
+ROW_BYTES = 2 * len(CHANNELS)
+AGAIN = "ingest it again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,45 +44,71 @@ class Corpus:
     """A folder of recordings, opened; `recording(i)` maps one without reading it."""
 
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
 
     def __len__(self) -> int:
         return len(self.entries)
 
+    @cached_property
+    def columns(self) -> Columns:
+        """What training needs of all recordings, in the order of the index."""
+        return columns_of(self.entries)
+
     @property
     def people(self) -> tuple[str, ...]:
-        return tuple(sorted({entry.subject for entry in self.entries}))
+        return tuple(sorted(set(self.columns.subjects)))
 
     @property
     def hours(self) -> float:
-        return sum(entry.samples / entry.rate_hz for entry in self.entries) / 3600
+        return float((self.columns.samples / self.columns.rate_hz).sum()) / 3600
 
     def counts(self, place: int) -> np.ndarray:
         """int16 (samples, 6), memory-mapped."""
-        return np.load(self.folder / "recordings" / f"{self.entries[place].file}.npy", mmap_mode="r")
+        return np.load(self._path(place), mmap_mode="r")
+
+    def read_into(self, out: np.ndarray, place: int, cuts: Iterable[tuple[int, int]]) -> int:
+        """Fill the first rows of `out`, int16 (N, 6), with the samples first to stop of every cut; how many there were.
+
+        The file is read, not mapped: pages that were mapped would count as this process's memory, and at 100,000 hours
+        256 kept maps were 0.3 GB. Raises ValueError where the file is not as long as the index says.
+        """
+        path, samples, at = self._path(place), int(self.columns.samples[place]), 0
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(HEAD)
+            begins = len(MAGIC) + 2 + int.from_bytes(head[len(MAGIC) : len(MAGIC) + 2], "little")
+            if not (head.startswith(MAGIC) and LAYOUT % samples in head):
+                raise ValueError(f"{path} does not hold int16 ({samples}, 6), as the index says; {AGAIN}")
+            for first, stop in cuts:
+                piece = out[at : at + stop - first]
+                file.seek(begins + first * ROW_BYTES)
+                if file.readinto(piece.data) != piece.nbytes:
+                    raise ValueError(f"{path} ends before sample {stop} of {samples}; {AGAIN}")
+                at += stop - first
+        return at
 
     def recording(self, place: int) -> Recording:
         """The recording at this place of the index, on its mapped samples."""
-        entry = self.entries[place]
-        labels = None
-        if entry.labelled:
-            labels = np.load(self.folder / "recordings" / f"{entry.file}.labels.npy", mmap_mode="r")
-        return Recording(
-            entry.subject,
-            start_of(entry.start),
-            entry.rate_hz,
-            self.counts(place),
-            labels,
-            entry.segments,
-            entry.marks,
-            entry.source,
-            counts_per_g=entry.counts_per_g,
-        )
+        return recording_of(self.folder, self.entries[place])
+
+    def segments(self) -> Iterator[tuple[Segment, ...]]:
+        """Those of every recording, in the order of the index."""
+        return self.entries.segments() if isinstance(self.entries, Rows) else (e.segments for e in self.entries)
+
+    def sums(self, people: Collection[str]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """(frames, sum over frames (156,), sum of squares (156,)) of every recording of these people."""
+        chosen = frozenset(people)
+        if isinstance(self.entries, Rows):
+            return self.entries.sums(chosen)
+        return ((e.frames, e.spectrum_sum, e.spectrum_squares) for e in self.entries if e.subject in chosen)
 
     @property
     def checksum(self) -> str:
         """One hash for the whole content, in the order of the index."""
-        return hashlib.sha256("".join(entry.checksum for entry in self.entries).encode()).hexdigest()
+        own = self.entries.values("checksum") if isinstance(self.entries, Rows) else [e.checksum for e in self.entries]
+        return hashlib.sha256("".join(own).encode()).hexdigest()
+
+    def _path(self, place: int) -> Path:
+        return self.folder / "recordings" / f"{self.columns.files[place]}.npy"
 
 
 def open_corpus(folder: str | Path) -> Corpus:
@@ -105,10 +118,24 @@ def open_corpus(folder: str | Path) -> Corpus:
         raise FileNotFoundError(
             f"{folder} is no corpus (it has no index.parquet); make one: selfpab ingest SOURCE {folder}"
         )
-    import pyarrow.parquet
+    return Corpus(folder, Rows(folder / "index.parquet"))
 
-    rows = pyarrow.parquet.read_table(folder / "index.parquet").to_pylist()
-    return Corpus(folder, tuple(_entry(row) for row in rows))
+
+def recording_of(folder: Path, entry: Entry) -> Recording:
+    """The recording of a row of the index of this corpus, on its mapped samples."""
+    files = folder / "recordings"
+    labels = np.load(files / f"{entry.file}.labels.npy", mmap_mode="r") if entry.labelled else None
+    return Recording(
+        entry.subject,
+        start_of(entry.start),
+        entry.rate_hz,
+        np.load(files / f"{entry.file}.npy", mmap_mode="r"),
+        labels,
+        entry.segments,
+        entry.marks,
+        entry.source,
+        counts_per_g=entry.counts_per_g,
+    )
 
 
 def add_recording(recording: Recording, folder: Path, name: str, *, checksum: str, moments: Sequence[Any]) -> Entry:
@@ -150,7 +177,7 @@ def add_recording(recording: Recording, folder: Path, name: str, *, checksum: st
         "spectrum_squares": np.asarray(squares).tolist(),
     }
     write_text(recordings / f"{name}.json", json.dumps(row))
-    return _entry(row)
+    return entry_of(row)
 
 
 def stored_checksum(folder: Path, name: str) -> str | None:
@@ -161,18 +188,10 @@ def stored_checksum(folder: Path, name: str) -> str | None:
 
 def write_index(folder: Path) -> Corpus:
     """Gather the rows of all stored recordings, in the order of their names, into index.parquet."""
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    rows = [{"marks": "[]"} | json.loads(p.read_text()) for p in sorted((folder / "recordings").glob("*.json"))]
+    rows = sorted((folder / "recordings").glob("*.json"))
     if not rows:
         raise ValueError(f"nothing was stored in {folder}, so there is no index to write")
-    segment = pa.list_(pa.list_(pa.float64()))  # first, stop, start_s, part: all exact in a double
-    table = pa.Table.from_pylist(rows)
-    table = table.set_column(
-        table.schema.get_field_index("segments"), "segments", pa.array([r["segments"] for r in rows], segment)
-    )
-    write_whole(folder / "index.parquet", lambda part: pyarrow.parquet.write_table(table, part, compression="zstd"))
+    write_rows(folder / "index.parquet", rows)
     return open_corpus(folder)
 
 
@@ -196,10 +215,3 @@ def _counts_per_g(recording: Recording, name: str) -> int:
         if round(largest * counts) <= INT16_MAX:
             return counts
     raise ValueError(f"{name}: {largest:.1f} g does not fit (at most 31.99 g); are the values in g?")
-
-
-def _entry(row: dict[str, Any]) -> Entry:
-    segments = tuple(Segment(int(a), int(b), float(s), int(p)) for a, b, s, p in row["segments"])
-    sums = {key: np.asarray(row[key], np.float64) for key in ("spectrum_sum", "spectrum_squares")}
-    marks = tuple(Mark(*mark) for mark in json.loads(row.get("marks", "[]")))  # an older corpus has none
-    return Entry(**{**row, **sums, "segments": segments, "marks": marks, "source": json.loads(row["source"])})

@@ -8,8 +8,10 @@ Legend: B windows, N samples, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from selfpab.data.store import Corpus
 from selfpab.recording import JOIN_GAP_S, Segment, runs_of
 from selfpab.seeding import seed_of
 
-MAPPED = 256  # memory maps kept open; a corpus of 100,000 hours has some six hundred files
+AT_ONCE = 65_536  # windows whose owners are looked up together
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +79,15 @@ class Windows:
     ) -> None:
         self.corpus, self.seed, self.shift = corpus, seed, shift
         self.window_frames, self.frame_samples, self.hop_samples = window_frames, frame_samples, hop_samples
-        self.runs: list[tuple[int, tuple[Segment, ...]]] = []
-        lengths = []
-        for place, entry in enumerate(corpus.entries):
-            if people is not None and entry.subject not in people:
+        wanted = None if people is None else frozenset(people)
+        columns = corpus.columns
+        self.runs, lengths = Runs(), array("q")
+        for place, segments in enumerate(corpus.segments()):
+            if wanted is not None and columns.subjects[place] not in wanted:
                 continue
-            for run in runs_of(entry.segments, entry.rate_hz, join_gap_s):
+            for run in runs_of(segments, float(columns.rate_hz[place]), join_gap_s):
                 if frames := sum(map(self._frames_in, run)):
-                    self.runs.append((place, run))
+                    self.runs.append(place, run)
                     lengths.append(frames)
         if not lengths:
             raise ValueError(f"{corpus.folder} has no stretch of {frame_samples} samples for {people or 'anybody'}")
@@ -94,7 +97,7 @@ class Windows:
         self.ends = np.cumsum(1 + -(-over // (window_frames + 1)))
         available = int(self.ends[-1])
         self.count = available
-        rate_hz = corpus.entries[self.runs[0][0]].rate_hz
+        rate_hz = float(columns.rate_hz[self.runs[0][0]])
         self.per_hour = 3600 * rate_hz / ((window_frames - 1) * hop_samples + frame_samples)
         if hours is not None:
             self.count = round(hours * self.per_hour)
@@ -103,9 +106,10 @@ class Windows:
                     f"hours={hours:g} needs {self.count} windows of {60 / self.per_hour:g} minutes; {corpus.folder} has "
                     f"{available} ({available / self.per_hour:.1f} h) for training"
                 )
-        self.chosen = shuffled(available, "hours", seed)[: self.count].copy()
+        self.chosen = shuffled(available, "hours", seed)
+        if self.count < available:
+            self.chosen = self.chosen[: self.count].copy()  # so that the others are let go
         self._orders: dict[int, np.ndarray] = {}
-        self._maps: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         """How many different windows there are; the sequence of places goes on for ever."""
@@ -117,8 +121,11 @@ class Windows:
 
     def people(self) -> tuple[str, ...]:
         """Whose windows were chosen; with few hours not everybody's."""
-        runs = np.unique(np.searchsorted(self.ends, self.chosen, side="right"))
-        return tuple(sorted({self.corpus.entries[self.runs[run][0]].subject for run in runs}))
+        used = np.zeros(len(self.runs), bool)
+        for first in range(0, self.count, AT_ONCE):
+            used[np.searchsorted(self.ends, self.chosen[first : first + AT_ONCE], side="right")] = True
+        subjects = self.corpus.columns.subjects
+        return tuple(sorted({subjects[self.runs.place(run)] for run in np.flatnonzero(used).tolist()}))
 
     def take(self, first: int, count: int) -> Batch:
         """The windows at places `first` to `first + count`."""
@@ -129,10 +136,10 @@ class Windows:
         scale = np.empty(count, np.int64)
         parts = self.frame_samples // self.hop_samples
         for row, (place, cut) in enumerate(pieces):
-            mapped, filled, at = self._mapped(place), 0, 0
-            scale[row] = self.corpus.entries[place].counts_per_g
+            self.corpus.read_into(counts[row], place, cut)
+            scale[row] = self.corpus.columns.counts_per_g[place]
+            filled = at = 0
             for start, stop in cut:
-                counts[row, at : at + stop - start] = mapped[start:stop]
                 here = (stop - start) // self.hop_samples - parts + 1
                 frames[row, filled : filled + here] = at // self.hop_samples + np.arange(here)
                 at, filled = at + stop - start, filled + here
@@ -171,12 +178,41 @@ class Windows:
     def _frames_in(self, segment: Segment) -> int:
         return max(0, (len(segment) - self.frame_samples) // self.hop_samples + 1)
 
-    def _mapped(self, place: int) -> np.ndarray:
-        if place not in self._maps:
-            if len(self._maps) >= MAPPED:
-                self._maps.pop(next(iter(self._maps)))
-            self._maps[place] = self.corpus.counts(place)
-        return self._maps[place]
+
+class Runs(Sequence[tuple[int, tuple[Segment, ...]]]):
+    """(place in the index, segments) of every run, kept as numbers: as objects those of 35,000 people were 20 MB."""
+
+    def __init__(self) -> None:
+        self._places, self._ends, self._starts = array("q"), array("q", [0]), array("d")
+        self._cuts = array("q")  # first, stop, part
+
+    def append(self, place: int, run: Sequence[Segment]) -> None:
+        self._places.append(place)
+        for segment in run:
+            self._cuts.extend((segment.first, segment.stop, segment.part))
+            self._starts.append(segment.start_s)
+        self._ends.append(len(self._starts))
+
+    def place(self, run: int) -> int:
+        """In the index."""
+        return self._places[run]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, run: int) -> tuple[int, tuple[Segment, ...]]: ...
+    @overload
+    def __getitem__(self, run: slice) -> list[tuple[int, tuple[Segment, ...]]]: ...
+    def __getitem__(self, run: int | slice) -> Any:
+        if isinstance(run, slice):
+            return [self[i] for i in range(*run.indices(len(self)))]
+        at = range(len(self))[run]
+        own = range(self._ends[at], self._ends[at + 1])
+        cuts = (self._cuts[3 * i : 3 * i + 3] for i in own)
+        return self._places[at], tuple(
+            Segment(first, stop, self._starts[i], part) for i, (first, stop, part) in zip(own, cuts, strict=True)
+        )
 
 
 def shuffled(count: int, *address: str | int) -> np.ndarray:

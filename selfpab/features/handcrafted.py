@@ -10,7 +10,6 @@ Legend: W windows, A axes (8), N samples of a window (250), F bins of a spectrum
 from __future__ import annotations
 
 import itertools
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -29,7 +28,8 @@ LEAST_PRODUCT = 1e-6  # g²: a product of two standard deviations below it count
 STILL_G = 1e-9  # an axis whose movement deviates by less is constant: beyond float32 and any sensor; ours
 AXES = (*CHANNELS, "magnitude_b", "magnitude_t")
 PAIRS = (*itertools.combinations(range(6), 2), (6, 7))
-AT_ONCE = 32  # windows: few enough for the processor's second cache to help, enough for each call to be worth it
+AT_ONCE = 64  # windows: few enough for the processor's caches to help, enough for each call to be worth it
+WORTH_A_THREAD = 16  # windows; fewer are not shared out
 
 
 def _names() -> tuple[str, ...]:
@@ -70,23 +70,21 @@ def window_features(windows: np.ndarray) -> np.ndarray:
             f"{', '.join(CHANNELS)}; got {windows.shape}"
         )
     features = np.empty((len(windows), len(FEATURES)))
-    kept = threading.local()
+    threads = threads_each(1)
+    size = min(AT_ONCE, max(WORTH_A_THREAD, -(-len(windows) // threads)))
 
     def fill(first: int) -> None:
-        piece = windows[first : first + AT_ONCE]
-        # each thread keeps its arrays: new ones would have to be fetched from the system for every piece
-        if getattr(kept, "windows", 0) != len(piece):
-            kept.windows, kept.room = len(piece), _room(len(piece))
-        _fill(features[first : first + AT_ONCE], piece, kept.room)
+        room = _ROOMS.pop() if _ROOMS else _room()
+        _fill(features[first : first + size], windows[first : first + size], room)
+        _ROOMS.append(room)
 
     _filter()  # before the threads, which would each make it
-    firsts = range(0, len(windows), AT_ONCE)
-    threads = min(threads_each(1), len(firsts))
-    if threads <= 1:
+    firsts = range(0, len(windows), size)
+    if threads == 1 or len(firsts) <= 1:
         for first in firsts:
             fill(first)
     else:
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(min(threads, len(firsts))) as pool:
             list(pool.map(fill, firsts))
     if strange := np.flatnonzero(~np.isfinite(features[:, : len(AXES)]).all(axis=1)).tolist():
         raise ValueError(f"window {strange[0]} (and {len(strange) - 1} more) holds values that are not finite")
@@ -97,25 +95,28 @@ class _Room(NamedTuple):
     """Arrays for what is computed on the way."""
 
     signal: np.ndarray  # (W, A, N), then movement
-    gravity: np.ndarray  # (W, A, N)
+    gravity: np.ndarray  # (W, A, N), then squares of movement
     spectrum: np.ndarray  # (W, A, F) complex, of the signal, then of movement
     low: np.ndarray  # (W, A, F) complex, of gravity
     spare: np.ndarray  # (W, A, 2 F)
 
 
-def _room(windows: int) -> _Room:
+_ROOMS: list[_Room] = []  # kept from call to call: new arrays would be fetched from the system page by page
+
+
+def _room() -> _Room:
     bins = SAMPLES // 2 + 1
-    signal, gravity = np.empty((2, windows, len(AXES), SAMPLES))
-    spectrum, low = np.empty((2, windows, len(AXES), bins), np.complex128)
-    return _Room(signal, gravity, spectrum, low, np.empty((windows, len(AXES), 2 * bins)))
+    signal, gravity = np.empty((2, AT_ONCE, len(AXES), SAMPLES))
+    spectrum, low = np.empty((2, AT_ONCE, len(AXES), bins), np.complex128)
+    return _Room(signal, gravity, spectrum, low, np.empty((AT_ONCE, len(AXES), 2 * bins)))
 
 
 def _fill(features: np.ndarray, windows: np.ndarray, room: _Room) -> None:
+    room = _Room(*(array[: len(windows)] for array in room))
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found at the end
         _eight_axes(windows, room.signal)
-        power = _split(room)
-        mean, groups = _of_gravity(room)
-        groups += _of_movement(room)
+        mean, offset, power = _split(room)
+        groups = _of_gravity(room, mean, offset) + _of_movement(room)
         groups.append(((mean[:, :3, None] + mean[:, None, 3:6]) / 2).reshape(len(windows), 9))
         groups += _of_spectrum(room, power)
     np.concatenate(groups, axis=1, out=features)
@@ -128,58 +129,60 @@ def _eight_axes(windows: np.ndarray, signal: np.ndarray) -> None:
         np.sqrt(np.einsum("wan,wan->wn", axes, axes), out=norms)
 
 
-def _split(room: _Room) -> np.ndarray:
-    """Gravity and its spectrum; signal and spectrum become those of movement, whose power is returned, (W, A)."""
+def _split(room: _Room) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean of gravity, mean of movement, power of movement), each (W, A).
+
+    Afterwards signal and spectrum are those of movement, the signal less its mean, which gravity has instead.
+    """
     signal, gravity, spectrum, low, spare = room
     gain, states, responses = _filter()
     np.fft.rfft(signal, out=spectrum)
     parts, low_parts = spectrum.view(np.float64), low.view(np.float64)
     np.multiply(parts, gain, out=low_parts)
     low_parts += np.matmul(signal @ states, responses, out=spare)
+    mean = np.real(low[..., 0]) / SAMPLES
+    spectrum -= low
+    offset = np.real(spectrum[..., 0]) / SAMPLES
+    low[..., 0] += spectrum[..., 0]
     np.fft.irfft(low, SAMPLES, out=gravity)
     signal -= gravity
-    spectrum -= low
     power = np.vecdot(parts, parts)
     still = power < (STILL_G * SAMPLES) ** 2 / 2  # Parseval, over half a spectrum
     for values in (signal, spectrum, power):
         values[still] = 0
-    return power
+    return mean, offset, power
 
 
-def _of_gravity(room: _Room) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(means, [mean, cv, std, quantiles]), each (W, A); `room.gravity` is sorted afterwards."""
-    mean = np.real(room.low[..., 0]) / SAMPLES
+def _of_gravity(room: _Room, mean: np.ndarray, offset: np.ndarray) -> list[np.ndarray]:
+    """[mean, cv, std, quantiles], each (W, A); `room.gravity` is sorted afterwards."""
     above = room.low.view(np.float64)[..., 2:]  # all but the mean, so that no digits cancel
     std = np.sqrt(2 * np.vecdot(above, above) - np.real(room.low[..., -1]) ** 2) / SAMPLES
     room.gravity.sort(axis=-1)
-    return mean, [mean, _ratio(std, mean), std, *(room.gravity[..., place].copy() for place in QUANTILES.values())]
+    return [mean, _ratio(std, mean), std, *(room.gravity[..., place] - offset for place in QUANTILES.values())]
 
 
 def _of_movement(room: _Room) -> list[np.ndarray]:
     """[skew, kurtosis, energy, correlations], (W, A) and (W, 16)."""
-    movement = room.signal
+    movement, squares = room.signal, room.gravity
     mean = np.real(room.spectrum[..., 0]) / SAMPLES
-    movement -= mean[..., None]
-    products = movement @ movement.transpose(0, 2, 1) / SAMPLES
-    variance = np.diagonal(products, axis1=1, axis2=2)
-    squares = np.multiply(movement, movement, out=room.gravity)
+    np.multiply(movement, movement, out=squares)
+    variance = np.vecdot(movement, movement) / SAMPLES
     third = np.vecdot(squares, movement) / SAMPLES
     std = np.sqrt(variance)
-    one, other = np.array(PAIRS).T
+    # less the last column, which no pair needs: of a matrix and all of itself numpy makes a slower product
+    products = movement @ movement[:, :-1].transpose(0, 2, 1) / SAMPLES
+    first, second = np.array(PAIRS).T
     return [
         _ratio(third, variance * std),
         _ratio(np.vecdot(squares, squares) / SAMPLES, variance * variance) - 3,
         SAMPLES * (variance + mean * mean),
-        products[:, one, other] / np.maximum(std[:, one] * std[:, other], LEAST_PRODUCT),
+        products[:, second, first] / np.maximum(std[:, first] * std[:, second], LEAST_PRODUCT),
     ]
 
 
 def _of_spectrum(room: _Room, power: np.ndarray) -> list[np.ndarray]:
     """[mean, place of the largest, largest, power, deviation, centroid] of the amplitudes, each (W, A)."""
-    parts = room.spectrum.view(np.float64)
-    squares = np.multiply(parts, parts, out=room.spare)
-    amplitude = squares[..., ::2] + squares[..., 1::2]
-    np.sqrt(amplitude, out=amplitude)
+    amplitude = np.abs(room.spectrum, out=room.spare.reshape(2, *room.spectrum.shape)[0])
     bins = amplitude.shape[-1]
     total, moment = np.moveaxis(amplitude @ np.stack([np.ones(bins), np.arange(bins) / SAMPLES], axis=1), -1, 0)
     mean = total / bins

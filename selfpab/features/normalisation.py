@@ -42,8 +42,20 @@ class Normalisation:
         tensor([[1., 0.]])
         """
         mean = torch.from_numpy(self.mean).to(spectra)
-        std = torch.from_numpy(np.where(self.std == 0, ZERO_STD, self.std).astype(np.float32)).to(spectra)
-        return (spectra - mean) / std
+        return (spectra - mean) / torch.from_numpy(self._divisor()).to(spectra)
+
+    def factor_and_shift(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The same as spectra * factor + shift, for those who write spectra and normalise them in one go.
+
+        >>> factor, shift = Normalisation(np.ones(2, np.float32), np.full(2, 2, np.float32)).factor_and_shift(torch.device("cpu"))
+        >>> torch.tensor([[3.0, 1.0]]) * factor + shift
+        tensor([[1., 0.]])
+        """
+        std = self._divisor().astype(np.float64)
+        return torch.from_numpy(1 / std).float().to(device), torch.from_numpy(-self.mean / std).float().to(device)
+
+    def _divisor(self) -> np.ndarray:
+        return np.where(self.std == 0, ZERO_STD, self.std).astype(np.float32)
 
     def save(self, path: Path) -> None:
         path.write_text(
@@ -83,8 +95,10 @@ class Moments:
 
     @staticmethod
     def joined(parts: Iterable[Moments]) -> Moments:
-        parts = list(parts)
-        return Moments(sum(p.frames for p in parts), sum(p.total for p in parts), sum(p.squares for p in parts))  # type: ignore[arg-type]
+        frames, total, squares = 0, 0, 0
+        for part in parts:  # of 35,000 recordings they would be 90 MB
+            frames, total, squares = frames + part.frames, total + part.total, squares + part.squares
+        return Moments(frames, total, squares)  # type: ignore[arg-type]
 
     def normalisation(self, source: str = "") -> Normalisation:
         """Mean and population deviation per frame; a feature that never varies is an error, not a division by zero."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+
+HOPS_AT_ONCE = 2400  # four windows of five minutes: what is made on the way (10 MB) stays in the processor's caches
 
 
 @dataclass(frozen=True)
@@ -46,26 +48,51 @@ def spectrogram(
     >>> result.shape, round(result[0, 0, 0, 0].item(), 3), round(result[0, 0, 0, 1].item(), 3)
     (torch.Size([1, 599, 6, 26]), 25.0, 12.5)
     """
-    windows, samples, channels = acceleration.shape
+    return _spectra(acceleration, frame_samples, hop_samples).unflatten(2, (acceleration.shape[2], -1))
+
+
+@torch.no_grad()
+def _spectra(
+    samples: Shaped[Tensor, "B N C"],
+    frame_samples: int,
+    hop_samples: int,
+    scale: Float[Tensor, "B #CF"] | None = None,
+    shift: Float[Tensor, " #CF"] | None = None,
+) -> Float[Tensor, "B T CF"]:
+    """Magnitudes * scale + shift; a few windows at a time, from the samples to the result without leaving the caches."""
+    windows, count, channels = samples.shape
     parts, rest = divmod(frame_samples, hop_samples)
-    if rest or samples < frame_samples:
+    if rest or count < frame_samples:
         raise ValueError(
-            f"frame_samples must be a multiple of hop_samples and at most the {samples} samples, "
+            f"frame_samples must be a multiple of hop_samples and at most the {count} samples, "
             f"got {frame_samples} and {hop_samples}"
         )
-    hops = samples // hop_samples
-    bins = frame_samples // 2 + 1
-    # every hop belongs to `parts` frames, each time under another part of the window: one product gives them all
-    basis = _basis(frame_samples, acceleration.device).view(parts, hop_samples, 2 * bins)
-    basis = basis.transpose(0, 1).reshape(hop_samples, parts * 2 * bins)
-    pieces = acceleration[:, : hops * hop_samples].reshape(windows, hops, hop_samples, channels).transpose(2, 3)
-    with torch.autocast(acceleration.device.type, enabled=False):
-        partial = pieces @ basis
-    frames = hops - parts + 1
-    whole = partial[:, :frames, :, : 2 * bins]
-    for part in range(1, parts):
-        whole = whole + partial[:, part : part + frames, :, part * 2 * bins : (part + 1) * 2 * bins]
-    return (whole[..., :bins].square() + whole[..., bins:].square()).sqrt_()
+    hops, bins = count // hop_samples, frame_samples // 2 + 1
+    rows = (hops - parts + 1) * channels  # a row of a window is a frame of a channel
+    device = samples.device
+    size = max(1, min(windows, HOPS_AT_ONCE // hops if device.type == "cpu" else windows))
+    basis = _basis(frame_samples, device).view(parts, 1, hop_samples, 2 * bins).expand(-1, size, -1, -1)
+    pieces = torch.empty(size, hops, channels, hop_samples, device=device)
+    whole = torch.empty(size, rows, 2 * bins, device=device)
+    result = torch.empty(windows, hops - parts + 1, channels * bins, device=device)
+    with torch.autocast(device.type, enabled=False):
+        for first in range(0, windows, size):
+            here = slice(first, min(first + size, windows))
+            count = here.stop - first
+            cut = samples[here, : hops * hop_samples].unflatten(1, (hops, hop_samples)).transpose(2, 3)
+            hop, frame = pieces[:count].copy_(cut).flatten(1, 2), whole[:count]
+            torch.bmm(hop[:, :rows], basis[0, :count], out=frame)
+            for part in range(1, parts):  # a frame is made of `parts` hops, each under its own part of the window
+                begin = part * channels
+                frame.baddbmm_(hop[:, begin : begin + rows], basis[part, :count])
+            frame.mul_(frame)
+            magnitude = result[here]
+            torch.add(frame[..., :bins], frame[..., bins:], out=magnitude.view(count, rows, bins)).sqrt_()
+            if scale is not None and shift is not None:
+                torch.addcmul(shift, magnitude, scale[here, None], out=magnitude)
+            elif scale is not None:
+                magnitude.mul_(scale[here, None])
+    return result
 
 
 def frame_magnitudes(frames: Float[Tensor, "T S C"]) -> Float[Tensor, "T C F"]:
@@ -86,19 +113,23 @@ def window_spectra(
     counts_per_g: Int[Tensor, " B"],
     frames: Int[Tensor, "B T"],
     config: SpectrogramConfig,
+    factor: Float[Tensor, " CF"] | None = None,
+    shift: Float[Tensor, " CF"] | None = None,
 ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
     """Spectra in g of the windows of a corpus (`data.windows.Batch`), and which frames are real.
 
     frames : for each frame its place among those of `counts`; -1 pads, and gives zeros.
+    factor, shift : give spectra * factor + shift instead (`Normalisation.factor_and_shift`).
     The feature order is channel-major: feature = 26 * channel + bin (BEHAVIOUR (a)).
     """
-    sizes = {"frame_samples": config.frame_samples, "hop_samples": config.hop_samples}
-    magnitude = spectrogram(counts.float(), **sizes).flatten(2) / counts_per_g[:, None, None]
+    scale = (1 if factor is None else factor) / counts_per_g[:, None].float()
+    magnitude = _spectra(counts, config.frame_samples, config.hop_samples, scale, shift)
     valid = frames >= 0
     if frames.shape[1] == magnitude.shape[1] and bool(valid.all()):
         return magnitude, valid  # no gap and no padding: nothing to choose
-    places = frames.clamp(min=0)[..., None].expand(-1, -1, magnitude.shape[2]).long()
-    return magnitude.gather(1, places) * valid[..., None], valid
+    places = frames.clamp(min=0) + magnitude.shape[1] * torch.arange(len(frames), device=frames.device)[:, None]
+    chosen = magnitude.flatten(0, 1).index_select(0, places.flatten()).view(*frames.shape, -1)
+    return chosen.mul_(valid[..., None].to(chosen.dtype)), valid
 
 
 @lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from selfpab.data.corpus_entries import corpus_of
 from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct, person_name
@@ -40,11 +41,14 @@ def ingest(
     """Store every recording of `sources` (files, folders, pairs of device files) in the corpus `folder`.
 
     Returns the corpus and the files that failed, with the reason; `quality.csv` and `failures.csv` in the corpus say the
-    same, and of every recording what was found and repaired. Raises ValueError if none could be stored.
+    same, and of every recording what was found and repaired. An entry of another corpus is taken as it is, and counts as of
+    the data set that is called like its folder. Raises ValueError if none could be stored, and for entries of `folder`.
     """
     config = config or IngestConfig()
     found, problems = found_in(sources, config)
     check_distinct([source.name for source in found], found)
+    if any(corpus.resolve() == folder.resolve() for source in found if (corpus := corpus_of(source.path))):
+        raise ValueError(f"{folder} cannot be ingested into itself; wanted other recordings, or another corpus")
     failed = [(problem.path, problem.reason) for problem in problems]
     task = partial(_stored, folder=folder, config=config)
     with Progress("ingest", len(found), quiet=quiet) as progress:
@@ -61,7 +65,7 @@ def ingest(
         write_quality(folder, [], [Problem(*item) for item in failed])
         raise ValueError(f"none of {len(failed)} recordings could be read; the first: {failed[0][1]}")
     corpus = write_index(folder)
-    sums = Moments.joined(Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries)
+    sums = Moments.joined(Moments(*own) for own in corpus.sums(corpus.people))
     sums.normalisation(f"all people of {folder.name}").save(folder / "normalisation.json")
     rows = (
         entry.source.get("quality") or quality_of(corpus.recording(place), entry.file)  # an older corpus has none

@@ -7,7 +7,7 @@ on the embedding or the head: the release's network, and the paper's where it sp
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -81,14 +81,22 @@ class Encoder(nn.Module):
         self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"] | None = None
     ) -> list[Float[Tensor, "B T D"]]:
         """Each layer's output F_1 ... F_L (section 3.2)."""
-        table = positions(spectra.shape[1], self.d_model, spectra.device)
-        hidden = self.projection(spectra).float() + table  # what is added up stays in fp32 under autocast
-        keep = None if valid is None or bool(valid.all()) else valid[:, None, None, :]
-        states: list[Tensor] = []
+        return list(self.layer_outputs(self.projection(spectra), valid))
+
+    def layer_outputs(
+        self, projected: Float[Tensor, "B T D"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Iterator[Float[Tensor, "B T D"]]:
+        """The same one after the other, of what `projection` gave: who sums them up need not keep them."""
+        table = positions(projected.shape[1], self.d_model, projected.device)
+        hidden = projected.float() + table  # what is added up stays in fp32 under autocast
+        keep = None if valid is None or self.all_of(valid) else valid[:, None, None, :]
         for layer in self.layers:
             hidden = layer(hidden, keep)
-            states.append(hidden)
-        return states
+            yield hidden
+
+    def all_of(self, valid: Bool[Tensor, "B T"]) -> bool:
+        """Whether every frame is known to be real; a GPU that trains is not asked, as it would have to stop for that."""
+        return not (self.training and valid.device.type != "cpu") and bool(valid.all())
 
 
 class Layer(nn.Module):
@@ -118,11 +126,17 @@ class Layer(nn.Module):
         nn.init.zeros_(self.attended.bias)
 
     def forward(self, hidden: Float[Tensor, "B T D"], keep: Bool[Tensor, "B 1 1 T"] | None) -> Float[Tensor, "B T D"]:
+        return self.around(hidden, lambda inner: self.attend(inner, keep), self.feed)
+
+    def around(
+        self, hidden: Float[Tensor, "B T D"], attend: Callable[[Tensor], Tensor], feed: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "B T D"]:
+        """Sums and norms around the two parts, however these are computed."""
         if self.norm_first:
-            hidden = hidden + self.attend(self.norm_attention(hidden), keep)
-            return hidden + self.feed(self.norm_feedforward(hidden))
-        hidden = self.norm_attention(hidden + self.attend(hidden, keep))
-        return self.norm_feedforward(hidden + self.feed(hidden))
+            hidden = hidden + attend(self.norm_attention(hidden))
+            return hidden + feed(self.norm_feedforward(hidden))
+        hidden = self.norm_attention(hidden + attend(hidden))
+        return self.norm_feedforward(hidden + feed(hidden))
 
     def attend(self, hidden: Float[Tensor, "B T D"], keep: Bool[Tensor, "B 1 1 T"] | None) -> Float[Tensor, "B T D"]:
         """Every frame takes from the frames to keep."""
@@ -143,19 +157,23 @@ def attention(
     value: Float[Tensor, "B H T E"],
     keep: Bool[Tensor, "B 1 1 T"] | None,
     dropout: float,
+    scale: float | None = None,
 ) -> Float[Tensor, "B H T E"]:
-    """Scaled dot-product attention over the frames to keep.
+    """Scaled dot-product attention over the frames to keep; `scale` is E ** -0.5 where it is not given.
 
-    On CPU in bf16 torch's fused kernel is slower backwards than three plain products (benchmarks/RESULTS.md,
-    "attention"), and a T x T map per head is small here; everywhere else the fused kernel is the faster one.
+    On CPU in bf16 torch's fused kernel is slower than plain products, backwards (benchmarks/RESULTS.md, "attention") and,
+    in `torch.inference_mode`, forwards, where the exponentials are faster in fp32; a T x T map per head is small here.
+    Everywhere else the fused kernel is the faster one.
     """
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not torch.is_grad_enabled():
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout)
+    forwards_only = torch.is_inference_mode_enabled()
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not (torch.is_grad_enabled() or forwards_only):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout, scale=scale)
     with torch.autocast("cpu", enabled=False):  # it would take the softmax of 599 x 599 maps in fp32
-        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        scores = (query * (scale or query.shape[-1] ** -0.5)) @ key.transpose(-2, -1)
         if keep is not None:
             scores = scores.masked_fill(~keep, -torch.inf)
-        return F.dropout(scores.softmax(-1), dropout) @ value
+        shares = scores.float().softmax(-1).bfloat16() if forwards_only else scores.softmax(-1)
+        return F.dropout(shares, dropout) @ value
 
 
 @lru_cache(maxsize=16)

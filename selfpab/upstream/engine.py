@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from datetime import timedelta
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from selfpab.allocator import keep_freed_memory
+from selfpab.upstream.lost_processes import LOST_S
+from selfpab.workers import threads_each
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -36,7 +40,10 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
 
 
 def make_fabric(precision: Precision) -> Fabric:
-    """A launched Fabric: alone, or one of the processes of `torchrun` (DDP; gloo on CPU, nccl on GPUs)."""
+    """A launched Fabric: alone, or one of the processes of `torchrun` (DDP; gloo on CPU, nccl on GPUs).
+
+    The processes on one machine share out its cores; torchrun itself gives each one thread where OMP_NUM_THREADS is unset.
+    """
     keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # config.yaml and environment.json say it all
     kind = "bf16-mixed" if resolved_precision(precision) == "bf16" else "32-true"
@@ -46,8 +53,11 @@ def make_fabric(precision: Precision) -> Fabric:
         kind_of_device = "cuda" if torch.cuda.is_available() else "cpu"
         if "TORCHELASTIC_RUN_ID" in os.environ:
             local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+            torch.set_num_threads(min(torch.get_num_threads(), threads_each(local)))
+            # views: gradients lie in memory once, not twice
+            strategy = DDPStrategy(timeout=timedelta(seconds=LOST_S), gradient_as_bucket_view=True)
             fabric = Fabric(
-                accelerator=kind_of_device, devices=local, num_nodes=world // local, strategy="ddp", precision=kind
+                accelerator=kind_of_device, devices=local, num_nodes=world // local, strategy=strategy, precision=kind
             )
         else:
             fabric = Fabric(accelerator=kind_of_device, devices=1, precision=kind)
@@ -58,3 +68,9 @@ def make_fabric(precision: Precision) -> Fabric:
 def seed_torch(seed: int) -> None:
     """Torch's global generators, which initialisation and dropout use."""
     torch.manual_seed(seed)
+
+
+def settle(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given; elsewhere everything is done at once."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

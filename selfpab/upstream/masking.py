@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
@@ -82,14 +82,21 @@ def alter(
     hit = winner >= 0
     source = sources.gather(1, winner.clamp(min=0)) + offset
     source = torch.where(swap[:, None] & hit, source, torch.arange(frames, device=clean.device))
-    altered = clean.gather(1, source[:, :, None, None].expand_as(clean))
+    altered = _rows(clean, source)
 
-    frame_mask = hit & (zero | swap)[:, None]
-    bin_mask = (cover(band, bands, config.bin_width, bins)[0] >= 0) & (draws.bins < config.bin_probability)[:, None]
-    bin_mask = bin_mask[:, None, :] & valid[:, :, None]  # B T F
-    zeroed = (hit & zero[:, None])[:, :, None] | bin_mask
-    mask = (frame_mask[:, :, None] | bin_mask)[:, :, None, :].expand_as(clean)
-    return altered.masked_fill(zeroed[:, :, None, :], 0.0), mask
+    # of every window three rows of bins: nothing, its band, everything; frames take one of them, a copy and no comparison
+    band_mask = (cover(band, bands, config.bin_width, bins)[0] >= 0) & (draws.bins < config.bin_probability)[:, None]
+    three = torch.stack([torch.zeros_like(band_mask), band_mask, torch.ones_like(band_mask)], dim=1)
+    mask = _rows(three, torch.where(hit & (zero | swap)[:, None], 2, valid.long()))
+    kept = _rows(1 - three.to(clean.dtype), torch.where(hit & zero[:, None], 2, valid.long()))
+    # a product, not masked_fill: that is six times as slow where a mask is repeated over channels
+    return altered.mul_(kept[:, :, None, :]), mask[:, :, None, :].expand_as(clean)
+
+
+def _rows(values: Shaped[Tensor, "B N ..."], places: Int[Tensor, "B T"]) -> Shaped[Tensor, "B T ..."]:
+    """values[b, places[b, t]]; whole rows at a time, where gather would copy number by number."""
+    places = places + values.shape[1] * torch.arange(len(values), device=values.device)[:, None]
+    return values.flatten(0, 1).index_select(0, places.flatten()).unflatten(0, places.shape)
 
 
 def masked_l1(

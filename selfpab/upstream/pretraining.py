@@ -14,21 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from selfpab.data.store import Corpus
-from selfpab.data.windows import Batch, Windows, validation_people
+from selfpab.data.windows import Windows, validation_people
 from selfpab.features.normalisation import Moments, Normalisation
-from selfpab.features.spectrograms import SpectrogramConfig, window_spectra
+from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.progress import Progress, duration
 from selfpab.seeding import seed_of
+from selfpab.upstream.batches import all_real, spectra
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
-from selfpab.upstream.engine import Precision, seed_torch
+from selfpab.upstream.engine import Precision, seed_torch, settle
+from selfpab.upstream.lost_processes import others_watched
 from selfpab.upstream.masking import MaskingConfig, alter, draw, masked_l1
-from selfpab.upstream.run import Log, card, open_run, resume, save_checkpoint
+from selfpab.upstream.padded_encoder import fast_form
+from selfpab.upstream.run import Log, card, how_to_go_on, open_run, resume, save_checkpoint
 from selfpab.upstream.schedule import warmup_then_linear
 
 LONGEST_S = 48 * 3600.0  # beyond, a run must be asked for with long=yes (DESIGN 3)
@@ -43,6 +44,7 @@ class PretrainConfig:
     shift: bool = False  # ours: windows lie elsewhere in every epoch; more variety where a corpus is small
     steps: int = 937_500  # section 4.1: 50 epochs of 100,000 h, 12 windows an hour, 64 a step
     batch: int = 64  # section 4.1; over all processes
+    accumulate: int = 1  # parts, one after the other, of a process's share of the batch: memory of one, the same step
     peak_rate: float = 1e-4  # section 4.1
     final_rate: float = 1e-6  # section 4.1
     warmup: float = 0.07  # section 4.1, fraction of the steps
@@ -57,6 +59,7 @@ class PretrainConfig:
     save_every: int = 1000
     seed: int = 0
     precision: Precision = "auto"
+    compile: bool = False  # ours: torch.compile, for GPUs; the first step takes minutes
     long: bool = False  # run even if it is expected to take more than 48 h
 
 
@@ -68,13 +71,11 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
     """Train until `config.steps`, from the newest checkpoint in the folder `run` if there is one.
 
     Writes config.yaml, environment.json, metrics.jsonl, checkpoints, and at the end `model/`. Raises ValueError for a
-    folder that holds a run with other settings, TooLong, and FloatingPointError when the loss is no longer finite.
+    folder that holds a run with other settings, TooLong, FloatingPointError when the loss is no longer finite, and
+    ProcessLost when another process of the run is gone.
     """
+    own = own_parts(config, fabric)
     training, validation, normalisation = training_data(corpus, config)
-    if config.batch % fabric.world_size:
-        raise ValueError(f"batch must be a multiple of the {fabric.world_size} processes, got {config.batch}")
-    share = config.batch // fabric.world_size
-    own = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
     open_run(run, config, corpus, fabric)
 
     seed_torch(seed_of("weights", config.seed))
@@ -84,24 +85,35 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
         lr=config.peak_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
+        fused=fabric.device.type == "cuda" or None,
     )
-    model, optimizer = fabric.setup(upstream.encoder, optimizer)
-    state = {"model": model, "optimizer": optimizer, "step": 0}
+    model, optimizer = fabric.setup(fast_form(upstream.encoder, fabric.device, compiled=config.compile), optimizer)
+    state = {"model": upstream.encoder, "optimizer": optimizer, "step": 0}
     first = resume(run, state, fabric)
+    if fabric.world_size > 1:
+        # DDP lays gradients out anew after its first pass, and of three numbers or more the sum depends on where they lie
+        empty = torch.zeros(1, config.spectrogram.window_frames, len(normalisation.mean), device=fabric.device)
+        fabric.backward(model(empty).sum())
+        optimizer.zero_grad()
     progress = Progress("pre-training", config.steps, done=first, quiet=quiet or not fabric.is_global_zero)
     watch = Stopwatch(config, first)
 
-    with Log(run, first, fabric) as log, progress:
+    watched = others_watched(fabric.world_size, lambda: how_to_go_on(run))
+    with watched, Log(run, first, fabric) as log, progress:
         for step in range(first, config.steps):
-            seed_torch(seed_of("dropout", config.seed, step, fabric.global_rank))
             noise = torch.Generator(fabric.device).manual_seed(seed_of("mask", config.seed, step))
-            draws = draw(config.batch, config.spectrogram.window_frames, config.spectrogram.bins, noise)[own]
-            batch = training.take(step * config.batch + own.start, share)
-
-            clean, valid = spectra(batch, normalisation, config.spectrogram, fabric.device)
-            altered, mask = alter(clean, valid, draws, config.masking)
-            loss = masked_l1(model(altered.flatten(2), valid), clean.flatten(2), mask.flatten(2))
-            fabric.backward(loss)
+            draws = draw(config.batch, config.spectrogram.window_frames, config.spectrogram.bins, noise)
+            loss = torch.zeros((), device=fabric.device)
+            for part, rows in own.items():
+                seed_torch(seed_of("dropout", config.seed, step, part))
+                batch = training.take(step * config.batch + rows.start, rows.stop - rows.start)
+                clean, valid = spectra(batch, normalisation, config.spectrogram, fabric.device)
+                altered, mask = alter(clean, valid, draws[rows], config.masking)
+                with fabric.no_backward_sync(model, enabled=part != max(own)):  # type: ignore[arg-type]
+                    rebuilt = model(altered.flatten(2), None if all_real(batch) else valid)
+                    share = masked_l1(rebuilt, clean.flatten(2), mask.flatten(2)) / len(own)
+                    fabric.backward(share)
+                loss += share.detach()
 
             rate = learning_rate(step, config)
             for group in optimizer.param_groups:
@@ -112,7 +124,7 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
 
             note = ""
             if due(step, config.log_every, config.steps):
-                mean = float(fabric.all_reduce(loss.detach()))  # type: ignore[arg-type]
+                mean = float(fabric.all_reduce(loss))  # type: ignore[arg-type]
                 if not math.isfinite(mean):
                     raise FloatingPointError(f"the loss became {mean} by step {step + 1}; the last checkpoint is sound")
                 log(step + 1, loss=mean, rate=rate, seconds_per_step=watch.per_step(step))
@@ -124,6 +136,8 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
             if due(step, config.save_every, config.steps):
                 check_finite(upstream.encoder, step)
                 save_checkpoint(run, state, fabric)
+            if step - first in (0, 3):  # what has only been handed to a GPU is not done yet
+                settle(fabric.device)
             if expected := watch.expected(step):
                 progress.say(f"expected duration {duration(expected)}")
             progress.advance(note=note)
@@ -134,10 +148,25 @@ def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, 
     return upstream
 
 
+def own_parts(config: PretrainConfig, fabric: Fabric) -> dict[int, slice]:
+    """The parts of every batch that this process computes: number of the part in the batch, rows of the batch.
+
+    Windows and masks belong to rows, dropout to parts: a run of two processes and one of `accumulate=2` are the same.
+    """
+    if config.accumulate < 1:
+        raise ValueError(f"accumulate must be at least 1, got {config.accumulate}")
+    size, rest = divmod(config.batch, fabric.world_size * config.accumulate)
+    if rest or not size:
+        times = f" times accumulate={config.accumulate}" if config.accumulate > 1 else ""
+        raise ValueError(f"batch must be a multiple of the {fabric.world_size} processes{times}, got {config.batch}")
+    first = fabric.global_rank * config.accumulate
+    return {part: slice(part * size, (part + 1) * size) for part in range(first, first + config.accumulate)}
+
+
 def training_data(corpus: Corpus, config: PretrainConfig) -> tuple[Windows, Windows | None, Normalisation]:
     """Windows of the training people, of the people held out, and the normalisation of the training people."""
     held_out = validation_people(corpus.people, config.validation_share, config.seed)
-    people = [person for person in corpus.people if person not in held_out]
+    people = sorted(set(corpus.people) - set(held_out))
     shape = config.spectrogram
     cut: dict[str, Any] = {
         "window_frames": shape.window_frames,
@@ -147,21 +176,8 @@ def training_data(corpus: Corpus, config: PretrainConfig) -> tuple[Windows, Wind
     }
     training = Windows(corpus, people=people, hours=config.hours, shift=config.shift, **cut)
     validation = Windows(corpus, people=held_out, **cut) if held_out else None
-    sums = [Moments(e.frames, e.spectrum_sum, e.spectrum_squares) for e in corpus.entries if e.subject in set(people)]
+    sums = (Moments(*own) for own in corpus.sums(people))
     return training, validation, Moments.joined(sums).normalisation(f"{len(people)} people of {corpus.folder.name}")
-
-
-def spectra(
-    batch: Batch, normalisation: Normalisation, shape: SpectrogramConfig, device: torch.device
-) -> tuple[Float[Tensor, "B T C F"], Bool[Tensor, "B T"]]:
-    """Normalised spectrograms of a batch, made on the device, and which frames are real; padding is zero."""
-    counts, scale, frames = (
-        torch.from_numpy(array).to(device, non_blocking=True)
-        for array in (batch.counts, batch.counts_per_g, batch.frames)
-    )
-    raw, valid = window_spectra(counts, scale, frames, shape)
-    clean = normalisation(raw) * valid[..., None]
-    return clean.unflatten(2, (-1, shape.bins)), valid
 
 
 def learning_rate(step: int, config: PretrainConfig) -> float:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 KEPT = 2  # newest checkpoints
 FREE = {"log_every", "validate_every", "save_every", "long"}  # may change on resume: they do not touch the weights
-BITS = ("machine", "precision", "threads", "processes", "torch", "device")  # must be equal for bit-equal resumption
+HOW = {"accumulate": 1, "compile": False}  # may change too, with a warning: how the same is computed
+BITS = ("machine", "precision", "threads", "processes", *HOW, "torch", "device")  # equal for equal bits
 
 
 def open_run(run: Path, config: PretrainConfig, corpus: Corpus, fabric: Fabric) -> None:
@@ -38,21 +39,22 @@ def open_run(run: Path, config: PretrainConfig, corpus: Corpus, fabric: Fabric) 
         "precision": str(fabric._precision.precision),
         "threads": torch.get_num_threads(),
         "processes": fabric.world_size,
+        **{key: getattr(config, key) for key in HOW},
         "device": str(fabric.device.type),
         "corpus": corpus.checksum,
     }
     if (run / "config.yaml").is_file():
         old = yaml.safe_load((run / "config.yaml").read_text())["pretrain"]
-        other = [key for key in new if key not in FREE and new[key] != old.get(key)]
+        other = [key for key in new if key not in FREE | HOW.keys() and new[key] != old.get(key)]
         if other:
             changes = ", ".join(f"{key}: {old.get(key)} there, {new[key]} now" for key in other)
             raise ValueError(
                 f"{run} holds a run with other settings ({changes}); take another folder, or the same settings"
             )
-        before = json.loads((run / "environment.json").read_text())
+        before = HOW | json.loads((run / "environment.json").read_text())  # older runs do not say
         if before["corpus"] != here["corpus"]:
             raise ValueError(f"{run} was begun on another corpus; take another folder")
-        for key in BITS:
+        for key in BITS if fabric.is_global_zero else ():
             if before.get(key) != here.get(key):
                 warnings.warn(
                     f"{run} goes on with another {key} ({before.get(key)} -> {here.get(key)}): "
@@ -77,10 +79,24 @@ def checkpoints(run: Path) -> list[Path]:
 
 def resume(run: Path, state: dict[str, Any], fabric: Fabric) -> int:
     """Fill `state` from the newest checkpoint; the step to go on with."""
-    found = checkpoints(run)
-    if found:
-        fabric.load(found[-1], state, weights_only=True)
+    # the first process looks for all: on a network's disk, others may not see the newest file yet
+    newest = fabric.broadcast(max((path.name for path in checkpoints(run)), default=""))
+    if newest:
+        fabric.load(run / newest, state, weights_only=True)
     return state["step"]
+
+
+def how_to_go_on(run: Path) -> str:
+    """A sentence for when a run ends too early.
+
+    >>> how_to_go_on(Path("runs/a"))
+    'runs/a has no checkpoint yet; the same command begins again'
+    """
+    found = checkpoints(run)
+    if not found:
+        return f"{run} has no checkpoint yet; the same command begins again"
+    step = int(found[-1].stem.removeprefix("step-"))
+    return f"{run} is whole up to step {step}; the same command goes on from there, with any number of processes"
 
 
 def save_checkpoint(run: Path, state: dict[str, Any], fabric: Fabric) -> None:

@@ -88,3 +88,28 @@ def test_a_row_of_an_older_corpus_has_no_marks_and_joins(tmp_path):
     old.write_text(json.dumps(row))
     corpus = write_index(tmp_path)
     assert [corpus.recording(place).marks for place in (0, 1)] == [(), MARKS]
+
+
+def test_pieces_are_read_without_mapping(tmp_path):
+    add_recording(person(), tmp_path, "a", checksum="c", moments=NOTHING)
+    corpus = write_index(tmp_path)
+    whole, out = np.asarray(corpus.counts(0)), np.zeros((50, 6), np.int16)
+    assert corpus.read_into(out, 0, [(3, 13), (1980, 2000)]) == 30
+    np.testing.assert_array_equal(out[:30], np.concatenate([whole[3:13], whole[1980:]]))
+    assert not out[30:].any()
+
+
+def test_samples_that_do_not_fit_the_index_are_named(tmp_path):
+    add_recording(person(), tmp_path, "a", checksum="c", moments=NOTHING)
+    corpus, path, out = write_index(tmp_path), tmp_path / "recordings" / "a.npy", np.zeros((2000, 6), np.int16)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert corpus.read_into(out, 0, [(0, 1999)]) == 1999
+    with pytest.raises(ValueError, match=r"a\.npy ends before sample 2000 of 2000; ingest it again"):
+        corpus.read_into(out, 0, [(0, 2000)])
+    np.save(path, np.zeros((1999, 6), np.int16))
+    with pytest.raises(ValueError, match=r"a\.npy does not hold int16 \(2000, 6\), as the index says; ingest it again"):
+        corpus.read_into(out, 0, [(0, 10)])
+    np.save(path, np.zeros((2000, 6), np.float32))
+    with pytest.raises(ValueError, match="does not hold int16"):
+        corpus.read_into(out, 0, [(0, 10)])

@@ -1,5 +1,7 @@
 """Windows by place: nested hours, epochs, gaps, validation people."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -145,3 +147,19 @@ def test_shifted_windows_lie_elsewhere_in_every_epoch_and_inside_their_run(tmp_p
     assert {still._window(number, 5)[1][0][0] for number in range(size)} == {
         still._window(number, 0)[1][0][0] for number in range(size)
     }
+
+
+def test_runs_kept_as_numbers_come_back_as_segments(tmp_path):
+    near = (Segment(0, 5000, 0.0, 4), Segment(5000, 10_000, 110.25, 4), Segment(10_000, 16_000, 900.0, 4))
+    corpus = corpus_of(tmp_path, {"a": (49, ()), "b": (16_000, near)})
+    runs = Windows(corpus, **SHAPE).runs
+    assert list(runs) == [(1, near[:2]), (1, near[2:])]
+    assert runs[-1] == runs[1] == (1, near[2:])
+    assert runs[:1] == [(1, near[:2])]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs /proc")
+def test_no_file_stays_mapped(corpus):
+    windows = Windows(corpus, **SHAPE)
+    windows.take(0, len(windows))
+    assert str(corpus.folder / "recordings") not in Path("/proc/self/maps").read_text()

@@ -35,7 +35,7 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch, golden):
     np.savetxt("norm_params/mean.csv", np.zeros(156))
     np.savetxt("norm_params/std.csv", np.ones(156))
     commands = [shlex.split(line, comments=True)[1:] for line in block("") if line.startswith("selfpab ")]
-    assert len(commands) == 13
+    assert len(commands) == 14
     for words in commands:
         with pytest.raises(SystemExit) as end:
             main([*words, *FEWER.get(words[0], [])])
@@ -47,6 +47,7 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch, golden):
         "predicted/own/P001/seconds.parquet",
         "tables/part5_daysummary_MM_selfpab.csv",
         "model.onnx",
+        "model/calibration.json",
         "predicted/P001/daily.csv",
         "predicted/P001/bouts.csv",
         "predicted/raw/P001/seconds.parquet",

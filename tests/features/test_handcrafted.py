@@ -162,6 +162,18 @@ def test_a_row_depends_on_its_window_alone(monkeypatch):
     np.testing.assert_allclose(alone, whole[:5], rtol=1e-12, atol=1e-13)
 
 
+def test_nothing_of_an_earlier_call_is_left(monkeypatch):
+    """Arrays are kept from call to call, as many as there were threads, and so are full of other windows."""
+    monkeypatch.setattr("selfpab.features.handcrafted._ROOMS", rooms := [])
+    first, second = made("turning", 3 * AT_ONCE), made("walking", 5)
+    alone = window_features(second)
+    monkeypatch.setattr("selfpab.features.handcrafted.threads_each", lambda workers: 2)
+    window_features(first)
+    assert 1 <= len(rooms) <= 2
+    np.testing.assert_array_equal(window_features(second), alone)
+    assert 1 <= len(rooms) <= 2
+
+
 def test_the_windows_stay_as_they_were():
     windows = made("turning", 2)
     kept = windows.copy()

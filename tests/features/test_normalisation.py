@@ -77,3 +77,10 @@ def test_a_zero_deviation_is_what_the_release_makes_of_it():
     assert made(torch.tensor([1e-10])).item() == pytest.approx(1.0)
     with pytest.raises(ValueError, match="finite"):
         Normalisation(np.zeros(1, np.float32), np.full(1, np.nan, np.float32))
+
+
+def test_a_factor_and_a_shift_say_the_same():
+    normalise = Normalisation(np.array([3.0, 0.0, -2.0], np.float32), np.array([0.5, 0.0, 7.0], np.float32))
+    spectra = torch.tensor([[1.0, 2e-10, 3.0], [-4.0, 0.0, 5.5]])
+    factor, shift = normalise.factor_and_shift(spectra.device)
+    torch.testing.assert_close(spectra * factor + shift, normalise(spectra))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes, spectrogram, window_spectra
 
 SIZES = {"frame_samples": 50, "hop_samples": 25}
@@ -65,6 +66,35 @@ def test_window_spectra_scale_choose_and_pad():
     torch.testing.assert_close(values[1, :3], in_g[1, [0, 1, 3]], rtol=1e-5, atol=1e-5)
     assert valid.tolist() == [[True] * 5, [True, True, True, False, False]]
     assert not values[1, 3:].any()
+
+
+@pytest.mark.parametrize("hops_at_once", [1, 12, 100])
+def test_windows_do_not_depend_on_how_many_are_computed_at_once(monkeypatch, hops_at_once):
+    signal = torch.randn(7, 150, 6, generator=torch.Generator().manual_seed(6))
+    monkeypatch.setattr("selfpab.features.spectrograms.HOPS_AT_ONCE", hops_at_once)
+    values = spectrogram(signal, **SIZES)
+    for window in range(7):
+        torch.testing.assert_close(values[window], frame_magnitudes(signal[window].unfold(0, 50, 25).transpose(1, 2)))
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_spectra_that_are_normalised_as_they_are_written(monkeypatch, gap):
+    monkeypatch.setattr("selfpab.features.spectrograms.HOPS_AT_ONCE", 12)  # two windows
+    shape = SpectrogramConfig(window_frames=5)
+    generator = torch.Generator().manual_seed(7)
+    counts = torch.randint(-4000, 4000, (9, 150, 6), generator=generator, dtype=torch.int16)
+    frames = torch.arange(5, dtype=torch.int32).repeat(9, 1)
+    if gap:
+        frames[4] = torch.tensor([0, 3, 4, -1, -1])
+    scale = torch.tensor([4096, 2048, 256] * 3)
+    rng = np.random.default_rng(8)
+    normalise = Normalisation(rng.random(156).astype(np.float32) * 9, rng.random(156).astype(np.float32) + 0.1)
+    raw, valid = window_spectra(counts, scale, frames, shape)
+    values, same = window_spectra(counts, scale, frames, shape, *normalise.factor_and_shift(counts.device))
+    torch.testing.assert_close(values, normalise(raw) * valid[..., None], rtol=1e-4, atol=1e-4)
+    assert torch.equal(valid, same)
+    assert not values[~valid].any()
+    assert int((~valid).sum()) == 2 * gap
 
 
 def test_feature_order_is_channel_major():

@@ -291,3 +291,20 @@ def test_fewer_windows_than_asked_for_are_all_kept_and_none_is_an_error(long):
     assert len(sample_windows(long, 100, shape, 0)) == 7 * WINDOW
     with pytest.raises(ValueError, match="p has no stretch of five minutes without a gap; leave windows= out"):
         sample_windows(person("p"), 3, shape, 0)
+
+
+def test_a_corpus_into_another_corpus_and_never_into_itself(mixed, tmp_path):
+    first, _ = ingest([mixed], tmp_path / "first", IngestConfig(tz="Europe/Oslo"), quiet=True)
+    second, failed = ingest([tmp_path / "first", tmp_path / "first" / "study-b"], tmp_path / "second", quiet=True)
+    assert [path for path, _ in failed] == []
+    assert [entry.file for entry in second.entries] == ["first-study-a", "first-study-b", "first-study-hunt"]
+    assert second.people == ("first/study/a", "first/study/b", "first/study/hunt")
+    for place, entry in enumerate(first.entries):
+        there, back = first.recording(place), second.recording(place)
+        np.testing.assert_array_equal(back.samples, there.samples)
+        assert (back.start, back.segments, back.marks) == (there.start, there.segments, there.marks)
+        assert back.source["path"] == entry.source["path"]
+    before = (tmp_path / "first" / "index.parquet").read_bytes()
+    with pytest.raises(ValueError, match=r"first cannot be ingested into itself; wanted other recordings"):
+        ingest([tmp_path / "first"], tmp_path / "first", quiet=True)
+    assert (tmp_path / "first" / "index.parquet").read_bytes() == before

@@ -1,10 +1,14 @@
 """Where and how exactly a loop runs."""
 
+from unittest.mock import create_autospec
+
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from selfpab.upstream import engine
 from selfpab.upstream.engine import autocast, make_fabric, resolved_precision, seed_torch
+from selfpab.upstream.lost_processes import LOST_S
 
 CPU = torch.device("cpu")
 
@@ -69,6 +73,20 @@ def test_fabric_computes_in_it_and_keeps_the_weights_in_fp32(asked, kind):
     model(torch.ones(1, 3))
     assert seen == [kind]
     assert model.weight.dtype == torch.float32
+
+
+def test_processes_of_torchrun_share_the_cores_and_do_not_wait_for_ever(monkeypatch):
+    asked, threads = {}, []
+    monkeypatch.setattr(engine, "Fabric", lambda **given: (asked.update(given), create_autospec(Fabric))[1])
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(engine, "threads_each", lambda processes: {4: 2}[processes])
+    for name, value in (("TORCHELASTIC_RUN_ID", "a"), ("LOCAL_WORLD_SIZE", "4"), ("WORLD_SIZE", "12")):
+        monkeypatch.setenv(name, value)
+    make_fabric("fp32")
+    assert threads == [2]
+    assert (asked["devices"], asked["num_nodes"]) == (4, 3)
+    assert asked["strategy"]._timeout.total_seconds() == LOST_S == 300
 
 
 def test_freed_memory_is_kept(monkeypatch):

@@ -106,6 +106,37 @@ def test_a_window_is_altered_the_same_alone_and_in_a_batch():
     assert (part_mask == whole_mask[16:32]).all()
 
 
+@pytest.mark.parametrize("reach_last", [True, False])
+def test_alteration_is_a_loop_of_assignments(reach_last):
+    config = MaskingConfig(0.4, 3, 0.3, 3, 0.4, 0.4, 0.7, reach_last)
+    clean, noise = CLEAN[:24, :30], draw(24, 30, 26, torch.Generator().manual_seed(10))
+    length = torch.tensor([30, 30, 30, 17, 4, 1] * 4)
+    valid = torch.arange(30) < length[:, None]
+    altered, mask = alter(clean, valid, noise, config)
+    kinds_seen = set()
+    for row in range(24):
+        wanted, counted = clean[row].clone(), torch.zeros(30, 6, 26, dtype=torch.bool)
+        each = [(noise.time_starts, length[row], 0.4), (noise.swap_starts, length[row], 0.4)]
+        each.append((noise.bin_starts, torch.tensor(26), 0.3))
+        starts, sources, bands = (
+            chosen[0, : int(count)].tolist()
+            for chosen, count in (choose_starts(n[row : row + 1], at[None], f, 3, reach_last) for n, at, f in each)
+        )
+        kind = "zero" if noise.kind[row] < 0.4 else "swap" if noise.kind[row] < 0.8 else "keep"
+        kinds_seen.add(kind)
+        for start, source in zip(starts, sources, strict=True):
+            if kind != "keep":
+                counted[start : start + 3] = True
+                wanted[start : start + 3] = 0 if kind == "zero" else clean[row, source : source + 3]
+        if noise.bins[row] < 0.7:
+            for band in bands:
+                wanted[: length[row], :, band : band + 3] = 0
+                counted[: length[row], :, band : band + 3] = True
+        torch.testing.assert_close(altered[row], wanted, rtol=0, atol=0)
+        assert torch.equal(mask[row], counted)
+    assert kinds_seen == {"zero", "swap", "keep"}
+
+
 def test_starts_are_without_replacement_and_within_reach():
     noise = torch.rand(100, 599, generator=torch.Generator().manual_seed(9))
     starts, count = choose_starts(noise, torch.full((100,), 599), 0.15, 3, True)

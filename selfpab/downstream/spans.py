@@ -1,0 +1,108 @@
+"""The windows of prediction, known by the frames they begin at: of a week 20,000 numbers and not 5 million.
+
+Legend: F frames of a recording, W windows, T frames of a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfpab.downstream.cuts import Cuts, Run
+from selfpab.features.framing import window_places
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.recording import Recording
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Windows over frames that follow each other; they look like `Cuts` to who takes some of them.
+
+    frame_starts, frame_stops : int64 (F,), in order; first sample of every frame and where its segment ends.
+    firsts, counts : int64 (W,); the first frame of every window, and how many it has.
+    length : T; behind the end of a shorter window stands nothing.
+    """
+
+    frame_starts: np.ndarray
+    frame_stops: np.ndarray
+    firsts: np.ndarray
+    counts: np.ndarray
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def __getitem__(self, rows: slice) -> Cuts:
+        """int64 (W, T) of some windows, -1 behind the end of a shorter one."""
+        steps = np.arange(self.length)
+        real = steps < self.counts[rows, None]
+        frames = np.where(real, self.firsts[rows, None] + steps, 0)
+        if not len(self.frame_starts):
+            return Cuts(frames, frames)
+        return Cuts(np.where(real, self.frame_starts[frames], -1), np.where(real, self.frame_stops[frames], -1))
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Of all windows, int64 (W, T), made on demand: 20 MB for a week of one-minute windows."""
+        return self[:].starts
+
+    @property
+    def stops(self) -> np.ndarray:
+        """As `starts`."""
+        return self[:].stops
+
+
+def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Spans:
+    """Windows `step` frames apart in every run, the last one aligned to its end; a shorter run is one window.
+
+    >>> run = np.arange(0, 125, 25), np.full(5, 150)
+    >>> spans = side_by_side([run], length=3, step=2)
+    >>> spans.firsts.tolist(), spans.counts.tolist(), spans[1:].starts.tolist()
+    ([0, 2], [3, 3], [[50, 75, 100]])
+    """
+    ends = np.cumsum([0, *(len(starts) for starts, _ in runs)])
+    places = [
+        (int(before) + first, stop - first)
+        for before, (starts, _) in zip(ends[:-1], runs, strict=True)
+        for first, stop in window_places(len(starts), length=length, step=step)
+    ]
+    firsts, counts = np.array(places, np.int64).reshape(-1, 2).T
+    nothing = np.empty(0, np.int64)
+    starts, stops = (np.concatenate([nothing, *(run[side] for run in runs)]) for side in (0, 1))
+    return Spans(starts, stops, firsts, counts, length)
+
+
+def every_frame(recording: Recording, shape: SpectrogramConfig) -> Run:
+    """The frames of a recording of one segment and at least one frame, as the release takes them."""
+    frames = (len(recording) - shape.frame_samples) // shape.hop_samples + 1
+    return np.arange(frames, dtype=np.int64) * shape.hop_samples, np.full(frames, len(recording), np.int64)
+
+
+def to_the_last_frame(run: Run, *, length: int, step: int) -> Spans:
+    """A window at every `step` frames, whatever is left of the run (BEHAVIOUR (e)); a shorter run is one, of its own length.
+
+    >>> to_the_last_frame((np.arange(0, 125, 25), np.full(5, 150)), length=3, step=2).counts.tolist()
+    [3, 3, 1]
+    """
+    frames = len(run[0])
+    if frames < length:
+        return Spans(*run, np.zeros(1, np.int64), np.array([frames]), frames)
+    firsts = np.arange(0, frames, step)
+    return Spans(*run, firsts, np.minimum(length, frames - firsts), length)
+
+
+def spans_of(starts: np.ndarray, stops: np.ndarray) -> Spans:
+    """The same of windows given as (W, T) samples, -1 behind the end.
+
+    Raises ValueError where a window leaves out a frame that lies between its own.
+    """
+    valid = starts >= 0
+    unique, places = np.unique(starts[valid], return_index=True)
+    counts = valid.sum(axis=1)
+    firsts = np.searchsorted(unique, starts[:, 0]) if starts.size else np.empty(0, np.int64)
+    found = Spans(unique, stops[valid][places], firsts, counts, starts.shape[1])
+    if not np.array_equal(found.starts, starts):
+        raise ValueError("every window must hold frames that follow each other, without one of another window between")
+    return found

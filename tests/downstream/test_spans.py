@@ -1,0 +1,57 @@
+"""Windows known by where they begin: the same as those known by all of their samples."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfpab.downstream import cuts, release, spans
+from selfpab.features.framing import frame_starts
+from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.recording import Recording, Segment
+
+
+def runs_of(lengths):
+    """Runs of one segment of so many samples each, with the frames that prediction takes."""
+    edges = np.cumsum([0, *lengths])
+    segments = [[Segment(int(a), int(b), float(a))] for a, b in itertools.pairwise(edges)]
+    return [frame_starts(run, frame_samples=50, hop_samples=25, to_the_end=True) for run in segments]
+
+
+def check_same(found, wanted):
+    assert len(found) == len(wanted.starts)
+    np.testing.assert_array_equal(found.starts, wanted.starts)
+    np.testing.assert_array_equal(found.stops, wanted.stops)
+    np.testing.assert_array_equal(found[1:3].starts, wanted.starts[1:3])
+    real = wanted.starts >= 0
+    np.testing.assert_array_equal(found.counts, real.sum(1))
+    if len(wanted.starts):
+        np.testing.assert_array_equal(found.frame_starts[found.firsts], wanted.starts[:, 0])
+        np.testing.assert_array_equal(found.frame_starts, np.unique(wanted.starts[real]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 700), max_size=5), st.integers(1, 9), st.data())
+def test_side_by_side(lengths, length, data):
+    runs, step = runs_of(lengths), data.draw(st.integers(1, length))
+    wanted = cuts.side_by_side(runs, length=length, step=step)
+    check_same(spans.side_by_side(runs, length=length, step=step), wanted)
+    check_same(spans.spans_of(wanted.starts, wanted.stops), wanted)
+
+
+@pytest.mark.parametrize(("samples", "length", "step"), [(1310, 21, 3), (525, 21, 2), (400, 21, 3), (1000, 5, 5)])
+def test_to_the_last_frame_they_are_those_of_the_release(samples, length, step):
+    shape = SpectrogramConfig(window_frames=length)
+    padded = release.padded(Recording("p", None, 50.0, np.zeros((samples, 6), np.float32)), shape)
+    found = spans.to_the_last_frame(spans.every_frame(padded, shape), length=length, step=step)
+    wanted = release.prediction_windows(padded, shape, step=step)
+    check_same(found, wanted)
+    check_same(spans.spans_of(wanted.starts, wanted.stops), wanted)
+
+
+def test_a_window_that_leaves_out_a_frame_of_another_is_an_error():
+    starts = np.array([[0, 25, 50], [25, 75, -1]])
+    with pytest.raises(ValueError, match="frames that follow each other, without one of another window between"):
+        spans.spans_of(starts, np.where(starts >= 0, 200, -1))
