@@ -1,4 +1,7 @@
-"""A week of one person with the model in the box, from a mapped int16 store: seconds, and peak memory of the process.
+"""A week of one person with the model in the box, from a mapped int16 store: seconds, and the memory that it takes.
+
+Three numbers for memory: what the process needs at the most, without mapped files (the kernel takes their pages back when
+others need them); of that what stays in the result; and the most that was ever resident, pages of the store included.
 
 python benchmarks/bench_week.py [bf16|fp32] [days ...]      # each in a process of its own, so that peaks are its own
 """
@@ -11,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from memory import watched
 from timing import peak_gb, report
 
 from selfpab.allocator import keep_freed_memory
@@ -37,14 +41,20 @@ def write_days(day: Path, path: Path, days: int) -> None:
         many[place * len(one) : (place + 1) * len(one)] = one
 
 
-def predict(path: Path, precision: str) -> tuple[float, float]:
+def predict(path: Path, precision: str) -> tuple[float, ...]:
+    """Seconds; the most anonymous memory, the result's part in it and the most resident memory, in GB."""
     keep_freed_memory()
     model = replace(load("default"), precision=precision)
     recording = Recording("P001", None, 50.0, np.load(path, mmap_mode="r"), counts_per_g=COUNTS_PER_G)
-    began = time.perf_counter()
-    prediction = model.predict(recording)
-    prediction.bouts(), prediction.daily()
-    return time.perf_counter() - began, peak_gb()
+    with watched() as largest_mb:
+        began = time.perf_counter()
+        prediction = model.predict(recording)
+        prediction.bouts(), prediction.daily()
+        seconds = time.perf_counter() - began
+        needed = largest_mb() / 1024
+    frames = prediction.frames
+    kept = prediction.seconds.estimated_size() + sum(a.nbytes for a in (frames.values, frames.starts, frames.stops))
+    return seconds, needed, kept / 2**30, peak_gb()
 
 
 if __name__ == "__main__":
@@ -66,9 +76,11 @@ if __name__ == "__main__":
                     text=True,
                 )
                 runs.append([float(word) for word in said.stdout.split()])
-            seconds, peak = np.median(runs, axis=0)
+            seconds, needed, kept, resident = np.median(runs, axis=0)
             rows += [
                 (f"{precision}: {days} days predicted, model loaded", seconds, "s"),
-                (f"{precision}: {days} days, peak memory", peak, "GB"),
+                (f"{precision}: {days} days, peak memory without mapped files", needed, "GB"),
+                (f"{precision}: {days} days, of that the result", kept, "GB"),
+                (f"{precision}: {days} days, peak memory, pages of the store included", resident, "GB"),
             ]
     report("week", rows)

@@ -8,7 +8,7 @@ ties to the lower index (DESIGN 5a).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,8 @@ from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, f
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
-from selfpab.downstream.states import AT_ONCE, Extractor, States
+from selfpab.downstream.spans import Spans, every_frame, spans_of, to_the_last_frame
+from selfpab.downstream.states import AT_ONCE, Extractor, Pass, SpanStates, States
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
 from selfpab.features.normalisation import Moments, Normalisation, recording_moments
@@ -199,11 +200,10 @@ def network_probabilities(extractor: Extractor, recording: Recording, config: Fi
     step = window_step(shape, config)
     if config.framing == "release":
         recording = release.padded(recording, shape)
-        cuts = release.prediction_windows(recording, shape, step=step)
-        starts, stops = cuts.starts, cuts.stops
+        spans = to_the_last_frame(every_frame(recording, shape), length=shape.window_frames, step=step)
     else:
-        starts, stops = extractor.windows(recording, step=step, to_the_end=True)
-    states = extractor.lazy_states(recording, starts, stops)
+        spans = extractor.spans(recording, step=step)
+    states = extractor.span_states(recording, spans)
     return sample_probabilities(extractor.network.head, states, len(recording), extractor)[:samples]
 
 
@@ -215,7 +215,9 @@ def window_step(shape: SpectrogramConfig, config: FinetuneConfig) -> int:
     return step
 
 
-def sample_probabilities(head: Head | RecurrentHead, states: States, samples: int, extractor: Extractor) -> np.ndarray:
+def sample_probabilities(
+    head: Head | RecurrentHead, states: States | SpanStates, samples: int, extractor: Extractor
+) -> np.ndarray:
     """From states to one row of class probabilities per sample, float64 (N, K)."""
     values, starts, stops = frame_probabilities(head, states)
     return samples_from_frames(values, starts, stops, samples, frame_samples=extractor.shape.frame_samples)
@@ -223,20 +225,31 @@ def sample_probabilities(head: Head | RecurrentHead, states: States, samples: in
 
 @torch.no_grad()
 def frame_probabilities(
-    head: Head | RecurrentHead, states: States, chances: Callable[[Tensor], Tensor] | None = None
+    head: Head | RecurrentHead, states: States | SpanStates, chances: Callable[[Tensor], Tensor] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(probabilities float64 (F, K), first samples, stops of the segments) of the distinct frames, in order.
 
     chances : from logits (frames, K) to probabilities; none: softmax.
     """
+    spans = states.spans
+    if isinstance(states.values, Pass) and isinstance(head, Head):
+        logits = states.values.logits(head)
+    else:
+        logits = _window_logits(head, states.values, spans)
+
+    def each() -> Iterator[np.ndarray]:
+        for some in logits:
+            values = some.double()
+            yield from (values.softmax(-1) if chances is None else chances(values)).cpu().numpy()
+
+    return mean_over_spans(each(), spans), spans.frame_starts, spans.frame_stops
+
+
+def _window_logits(head: Head | RecurrentHead, values: Iterable[np.ndarray], spans: Spans) -> Iterator[Tensor]:
+    """(1, frames, K) window by window, without what stands behind the end."""
     device = next(head.parameters()).device
-
-    def each() -> Iterable[np.ndarray]:
-        for window, real in zip(states.values, states.starts >= 0, strict=True):
-            logits = head(torch.from_numpy(window[:, None, real]).to(device).float())[0]
-            yield (logits.double().softmax(-1) if chances is None else chances(logits.double())).cpu().numpy()
-
-    return mean_over_windows(each(), states.starts, states.stops)
+    for window, count in zip(values, spans.counts, strict=True):
+        yield head(torch.from_numpy(window[:, None, :count]).to(device).float())
 
 
 def mean_over_windows(
@@ -252,17 +265,20 @@ def mean_over_windows(
     >>> values.ravel().tolist(), places.tolist()
     ([1.0, 3.0, 5.0], [0, 25, 50])
     """
-    valid = starts >= 0
-    unique, inverse = np.unique(starts[valid], return_inverse=True)
-    ends = np.empty_like(unique)
-    ends[inverse] = stops[valid]
+    spans = spans_of(starts, stops)
+    return mean_over_spans(windows, spans), spans.frame_starts, spans.frame_stops
+
+
+def mean_over_spans(windows: Iterable[np.ndarray], spans: Spans) -> np.ndarray:
+    """The same, float64 (F, K); of a window's values those behind its end do not count."""
     total: np.ndarray | None = None
-    filled = 0
-    for values in windows:
+    held = np.zeros((len(spans.frame_starts), 1))
+    for values, first, count in zip(windows, spans.firsts.tolist(), spans.counts.tolist(), strict=True):
         if total is None:
-            total = np.zeros((len(unique), values.shape[1]))
-        total[inverse[filled : filled + len(values)]] += values
-        filled += len(values)
+            total = np.zeros((len(held), values.shape[1]))
+        total[first : first + count] += values[:count]
+        held[first : first + count] += 1
     if total is None:
         raise ValueError("the recording is empty: there is nothing to predict")
-    return total / np.bincount(inverse, minlength=len(unique))[:, None], unique, ends
+    total /= held
+    return total

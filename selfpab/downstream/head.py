@@ -7,6 +7,8 @@ and to prediction. In its place may stand DeepConvLSTM, for the paper's DeepConv
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -39,7 +41,11 @@ class Head(nn.Module):
 
     def forward(self, states: Float[Tensor, "L B T D"], valid: Valid = None) -> Float[Tensor, "B T K"]:
         """Of every frame by itself, whichever are `valid`."""
-        features = self.dropout(self.features(states))
+        return self.classified(self.features(states))
+
+    def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
+        """Logits of what `features` or `summed` gave."""
+        features = self.dropout(features)
         return self.output(features if self.hidden is None else self.dropout(torch.relu(self.hidden(features))))
 
     def features(self, states: Float[Tensor, "L B T D"]) -> Float[Tensor, "B T D"]:
@@ -47,6 +53,18 @@ class Head(nn.Module):
         if self.layer_weights is None:
             return states[-1]
         return torch.einsum("l,lbtd->btd", self.layer_weights.to(states.dtype), states)
+
+    def summed(self, layers: Iterable[Float[Tensor, "B T D"]]) -> Float[Tensor, "B T D"]:
+        """The same as `features` of layers that come one after the other, for prediction: none of them is kept."""
+        total = None
+        for place, layer in enumerate(layers):
+            if self.layer_weights is None or total is None:
+                total = layer if self.layer_weights is None else layer * self.layer_weights[place]
+            else:
+                total.addcmul_(layer, self.layer_weights[place])
+        if total is None:
+            raise ValueError("there is no layer to take")
+        return total
 
 
 class RecurrentHead(nn.Module):

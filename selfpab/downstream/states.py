@@ -5,25 +5,30 @@ Legend: W windows, B of them at once, T frames of a window, L layers, D width, C
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run, side_by_side
 from selfpab.downstream.head import Head, Network
+from selfpab.downstream.spans import Spans, spans_of
+from selfpab.downstream.spans import side_by_side as spans_side_by_side
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes
 from selfpab.features.statistics import frame_statistics
 from selfpab.features.uprightness import Turns, upright_turns
 from selfpab.recording import Recording
 from selfpab.upstream.checkpoint import Upstream
-from selfpab.upstream.engine import Precision, autocast
+from selfpab.upstream.engine import Precision, autocast, resolved_precision
 
 AT_ONCE = 16  # windows per forward pass
+FRAMES_AT_ONCE = {"cpu": 1024, "cuda": 1 << 16}  # in prediction: what the layers make of them fits into a core's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,26 @@ class States:
     values: Iterable[np.ndarray]
     starts: np.ndarray
     stops: np.ndarray
+
+    @property
+    def spans(self) -> Spans:
+        return spans_of(self.starts, self.stops)
+
+
+@dataclass(frozen=True, eq=False)
+class SpanStates:
+    """The same of windows whose (W, T) samples are made when they are asked for."""
+
+    values: Iterable[np.ndarray]
+    spans: Spans
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        return self.spans.starts
+
+    @cached_property
+    def stops(self) -> np.ndarray:
+        return self.spans.stops
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +107,22 @@ class Extractor:
         cuts = side_by_side(runs, length=self.shape.window_frames, step=step)
         return cuts.starts, cuts.stops
 
-    def lazily(self, recording: Recording, cuts: Cuts) -> Iterator[np.ndarray]:
+    def lazily(self, recording: Recording, cuts: Cuts | Spans) -> Iterable[np.ndarray]:
         """float32 (L, T, D) window by window: the memory of a week is that of an hour."""
-        turns = self.turns(recording)
-        for first in range(0, len(cuts), AT_ONCE):
-            spectra, valid = self.spectra(recording, cuts[first : first + AT_ONCE], turns)
-            yield from self.states(spectra, valid).transpose(0, 1).cpu().numpy()
+        return Pass(self, recording, cuts)
 
     def lazy_states(self, recording: Recording, starts: np.ndarray, stops: np.ndarray) -> States:
         """States for one pass over the windows that `windows` gave."""
         return States(self.lazily(recording, Cuts(starts, stops)), starts, stops)
+
+    def spans(self, recording: Recording, *, step: int) -> Spans:
+        """The windows of `windows` for prediction, known by where they begin."""
+        runs = frames_by_run(recording, self.shape, to_the_end=True)
+        return spans_side_by_side(runs, length=self.shape.window_frames, step=step)
+
+    def span_states(self, recording: Recording, spans: Spans) -> SpanStates:
+        """States for one pass over the windows that `spans` gave."""
+        return SpanStates(self.lazily(recording, spans), spans)
 
     @torch.no_grad()
     def states(self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
@@ -120,9 +151,92 @@ class Extractor:
         self, pieces: Float[Tensor, "N S C"], real: np.ndarray
     ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
         """The same of the samples, in g, of the N real frames; real is bool (B, T)."""
-        encoder = self.network.encoder
-        statistics = encoder is not None and encoder.statistics
-        return normalised(pieces.to(self.device), real, self.normalisation, statistics=statistics)
+        return normalised(pieces.to(self.device), real, self.normalisation, statistics=self.statistics)
+
+    @property
+    def statistics(self) -> bool:
+        """Whether the encoder wants them beside the spectra."""
+        return self.network.encoder is not None and self.network.encoder.statistics
+
+    def features(self, pieces: Float[Tensor, "N S C"]) -> Float[Tensor, "N CF"]:
+        """Of frames by themselves: normalised spectra and, where the encoder wants them, statistics."""
+        return frame_features(pieces, self.normalisation, statistics=self.statistics)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One pass over windows of a recording: the states of each, or what a head makes of them."""
+
+    extractor: Extractor
+    recording: Recording
+    cuts: Cuts | Spans
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """float32 (L, T, D) for each window."""
+        turns = self.extractor.turns(self.recording)
+        for first in range(0, len(self.cuts), AT_ONCE):
+            spectra, valid = self.extractor.spectra(self.recording, self.cuts[first : first + AT_ONCE], turns)
+            yield from self.extractor.states(spectra, valid).transpose(0, 1).cpu().numpy()
+
+    def logits(self, head: Head) -> Iterator[Tensor]:
+        """(B, T, K) of some windows after others: without gradients, each frame's features computed once.
+
+        Means nothing behind the end of a shorter window. In bf16 also the head computes in it.
+        """
+        extractor = self.extractor
+        network = half_precision(Network(extractor.network.encoder, head), extractor.precision, extractor.device)
+        turns = extractor.turns(self.recording)
+        few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, self.cuts[:1].starts.size))
+        for first in range(0, len(self.cuts), 4 * few):  # these share the features of their frames
+            block = self.cuts[first : first + 4 * few]
+            features, places = self._features(network, block, turns)
+            for row in range(0, len(block), few):
+                yield self._logits(network, features, places[row : row + few])
+
+    @torch.inference_mode()
+    def _features(self, network: Network, cuts: Cuts, turns: Turns | None) -> tuple[Tensor, Tensor]:
+        """What the encoder projects distinct frames to, then zeros' (F + 1, D); which each window holds, (B, T)."""
+        extractor, real = self.extractor, cuts.starts >= 0
+        starts, first, inverse = np.unique(cuts.starts[real], return_index=True, return_inverse=True)
+        stops = cuts.stops[real][first]
+        places = np.full(cuts.starts.shape, len(starts))
+        places[real] = inverse
+        parts = []
+        for begin in range(0, len(starts), FRAMES_AT_ONCE[extractor.device.type] // 2):
+            rows = slice(begin, begin + FRAMES_AT_ONCE[extractor.device.type] // 2)
+            here = Cuts(starts[None, rows], stops[None, rows])
+            pieces = torch.from_numpy(frame_pieces(self.recording, here, extractor.shape.frame_samples, turns))
+            parts.append(extractor.features(pieces.to(extractor.device)))
+        parts.append(torch.zeros_like(parts[0][:1]))
+        with autocast(extractor.precision, extractor.device):
+            spectra = torch.cat(parts)
+            features = spectra if network.encoder is None else network.encoder.projection(spectra)
+        return features, torch.from_numpy(places).to(extractor.device)
+
+    @torch.inference_mode()
+    def _logits(self, network: Network, features: Tensor, places: Tensor) -> Tensor:
+        head, nothing = network.head, len(features) - 1
+        assert isinstance(head, Head)
+        valid = None if self.extractor.attend_padding else places != nothing
+        with autocast(self.extractor.precision, self.extractor.device):
+            windows = features[places]
+            layers = [windows] if network.encoder is None else network.encoder.layer_outputs(windows, valid)
+            return head.classified(head.summed(layers))
+
+
+def half_precision(network: Network, precision: Precision, device: torch.device) -> Network:
+    """A network with the weights of its products in bf16, where that is the precision: autocast would convert every time.
+
+    What is not converted is shared with the one given.
+    """
+    if resolved_precision(precision, device) == "fp32":
+        return network
+    kept = {id(values): values for values in network.parameters()}
+    for part in network.modules():
+        if isinstance(part, nn.Linear):
+            for values in part.parameters():
+                kept[id(values)] = nn.Parameter(values.detach().bfloat16(), requires_grad=False)
+    return copy.deepcopy(network, kept)
 
 
 def normalised(
@@ -130,9 +244,15 @@ def normalised(
 ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
     """Spectra of the N real frames of windows, in their places: real is bool (B, T). statistics : and those behind."""
     valid = torch.from_numpy(real).to(pieces.device)
-    values = normalisation(frame_magnitudes(pieces).flatten(1))
-    if statistics:
-        values = torch.cat([values, frame_statistics(pieces)], dim=1)
+    values = frame_features(pieces, normalisation, statistics=statistics)
     result = torch.zeros(*valid.shape, values.shape[1], device=pieces.device)
     result[valid] = values
     return result, valid
+
+
+def frame_features(
+    pieces: Float[Tensor, "N S C"], normalisation: Normalisation, *, statistics: bool
+) -> Float[Tensor, "N CF"]:
+    """Normalised spectra of frames and, if wanted, their statistics behind them."""
+    values = normalisation(frame_magnitudes(pieces).flatten(1))
+    return torch.cat([values, frame_statistics(pieces)], dim=1) if statistics else values

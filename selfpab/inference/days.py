@@ -78,9 +78,11 @@ def _between(
     daily: pl.DataFrame, seconds: pl.DataFrame, activities: Activities, intervals: Intervals
 ) -> list[pl.Series]:
     """The columns low_minutes_<class> ... and high_minutes_<class> ..., a row for each day of `daily`."""
-    unsure = [(pl.col(p).cast(pl.Float64) * (1 - pl.col(p).cast(pl.Float64))).alias(p) for p in activities.columns]
-    worn = seconds.select("day", *(pl.when("wear").then(doubt).alias(doubt.meta.output_name()) for doubt in unsure))
-    doubt = worn.group_by("day", maintain_order=True).agg(pl.col(activities.columns).sum() / 60)
+    chances = [pl.col(name).cast(pl.Float64) for name in activities.columns]
+    unsure = [pl.when("wear").then(chance * (1 - chance)).sum() / 60 for chance in chances]
+    doubt = seconds.group_by("day", maintain_order=True).agg(
+        one.alias(name) for one, name in zip(unsure, activities.columns, strict=True)
+    )
     columns = minute_columns(activities)
     low, high = interval(daily.select(columns).to_numpy(), doubt.select(activities.columns).to_numpy(), intervals)
     return [

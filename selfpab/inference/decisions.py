@@ -21,6 +21,7 @@ from selfpab.recording import UNLABELLED
 BALANCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # ours, tried in this order: of equal ones the first is taken
 SHORTEST_S = (1, 2, 3, 4, 5)
 OCCASIONAL = 0.8  # ours; a class that fewer of the people did is one that a new person may never do
+BLOCK_ROWS = 50_000  # at once: what a week's need in between is small
 SMALLEST_SHARE = 1e-3  # a class with less (or none) in training is not favoured beyond this
 
 
@@ -55,10 +56,14 @@ def decide(probabilities: np.ndarray, decision: Decision, *, rows_per_s: int = 1
     """
     if probabilities.ndim != 2 or probabilities.shape[1] != len(decision.weights):
         raise ValueError(f"this decision is for {len(decision.weights)} classes, got shape {probabilities.shape}")
-    worth = probabilities * np.array(decision.weights)
-    missing = ~np.isfinite(worth @ np.ones(worth.shape[1]))
-    named = np.where(missing, UNLABELLED, worth.argmax(axis=1))
+    weights = np.array(decision.weights)
+    named = np.empty(len(probabilities), np.int64)
+    for first in range(0, len(named), BLOCK_ROWS):
+        worth = probabilities[first : first + BLOCK_ROWS] * weights
+        missing = ~np.isfinite(worth @ np.ones(len(weights)))
+        named[first : first + BLOCK_ROWS] = np.where(missing, UNLABELLED, worth.argmax(axis=1))
     shortest = np.array([*decision.shortest_s, 0]) * rows_per_s  # the last is that of -1
+    struck = np.zeros(probabilities.shape, bool)  # classes whose bout was too short
     struck_out = np.zeros(len(named), bool)  # of every class: it would be named for ever
     while True:
         edges = np.flatnonzero(np.diff(named, prepend=named[:1] - 1))
@@ -66,9 +71,10 @@ def decide(probabilities: np.ndarray, decision: Decision, *, rows_per_s: int = 1
         rows = np.flatnonzero(np.repeat(lengths < shortest[named[edges]], lengths) & ~struck_out)
         if not len(rows):
             return named
-        worth[rows, named[rows]] = -1.0
-        named[rows] = worth[rows].argmax(axis=1)
-        struck_out[rows] = worth[rows, named[rows]] < 0
+        struck[rows, named[rows]] = True
+        worth = np.where(struck[rows], -1.0, probabilities[rows] * weights)
+        named[rows] = worth.argmax(axis=1)
+        struck_out[rows] = struck[rows].all(axis=1)
 
 
 def fit_decision(people: Mapping[str, Answers]) -> Decision:

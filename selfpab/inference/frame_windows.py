@@ -2,7 +2,7 @@
 
 `ours` (DESIGN 5a): windows inside runs, so that no frame crosses a gap; neighbours share some frames.
 `authors` (BEHAVIOUR (e)): times and gaps are ignored, zeros stand behind the end and are attended to, a window begins every
-12 of its 599 frames, so that 50 of them hold a frame. It costs as many times the computing, and a week of indices is 1 GB.
+12 of its 599 frames, so that 50 of them hold a frame. It costs as many times the computing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from selfpab.downstream import release
-from selfpab.downstream.states import Extractor, States
+from selfpab.downstream.spans import every_frame, to_the_last_frame
+from selfpab.downstream.states import Extractor, SpanStates
 from selfpab.recording import Recording
 
 Windows = Literal["auto", "ours", "authors"]
@@ -45,18 +46,19 @@ def step_of(extractor: Extractor, finetune: Mapping[str, Any], windows: Literal[
 
 def window_states(
     recording: Recording, extractor: Extractor, finetune: Mapping[str, Any], windows: Literal["ours", "authors"]
-) -> States:
+) -> SpanStates:
     """States of all windows over a recording, for one pass.
 
     finetune : the settings of a fine-tuned model (`FinetuneConfig` as plain values); of an encoder, none.
     """
     step = step_of(extractor, finetune, windows)
     if windows == "ours":
-        return extractor.lazy_states(recording, *extractor.windows(recording, step=step, to_the_end=True))
+        return extractor.span_states(recording, extractor.spans(recording, step=step))
     if recording.rate_hz != 50:
         raise ValueError(f"{recording.subject} has {recording.rate_hz:g} Hz; the spectrograms need 50 Hz")
     if not len(recording):
         raise ValueError("the recording is empty: there is nothing to predict")
     padded = release.padded(recording, extractor.shape)
-    cuts = release.prediction_windows(padded, extractor.shape, step=step)
-    return replace(extractor, attend_padding=True).lazy_states(padded, cuts.starts, cuts.stops)
+    frames = every_frame(padded, extractor.shape)
+    spans = to_the_last_frame(frames, length=extractor.shape.window_frames, step=step)
+    return replace(extractor, attend_padding=True).span_states(padded, spans)

@@ -6,6 +6,8 @@ Legend: N samples, R seconds, K classes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 
@@ -18,7 +20,7 @@ from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Recording
 
 UNCERTAIN_BELOW = 0.6  # ours
-BLOCK_SAMPLES = 500_000  # at once: under three hours at 50 Hz
+BLOCK_SAMPLES = 100_000  # at once: half an hour at 50 Hz
 
 
 def second_table(
@@ -56,16 +58,13 @@ def second_table(
     flags : kinds of the marks that touch the second, in alphabetical order with ";" between; "" where there are none.
     """
     first, count, _ = second_rows(recording)
-    mean, enmo, samples = _means(recording, frames)
-    gap = samples == 0
+    mean, enmo, gap = _means(recording, frames, chances)
     marked = _marked_seconds(recording)
     nowhere = np.zeros(count, bool)
     missing = gap | marked.get(SENSOR_MISSING, nowhere)
     columns = {"time": second_times(recording.start, first, count)}
-    mean = mean if chances is None else chances(mean)
-    named = mean.argmax(axis=1)
-    if decision is not None:
-        named = decide(np.where(missing[:, None], np.nan, mean), decision)
+    mean[missing] = np.nan
+    named = mean.argmax(axis=1) if decision is None else decide(mean, decision)
     columns |= answer_columns(mean, missing, activities, named)
     columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
     taken_off = np.logical_or.reduce([marked.get(kind, nowhere) for kind in (NON_WEAR, *NON_WEAR_OF.values())])
@@ -76,24 +75,32 @@ def second_table(
     return pl.DataFrame(columns)
 
 
-def _means(recording: Recording, frames: FrameProbabilities) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean probabilities (R, K), mean ENMO in mg (R, 2), number of samples (R,) of every second; 0 in gaps."""
+def _means(
+    recording: Recording, frames: FrameProbabilities, chances: ProbabilityMap | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every second: `chances` of the mean probabilities (R, K), mean ENMO in mg (R, 2), both float32, and gaps (R,)."""
     _, count, rows_of = second_rows(recording)
-    sums = np.zeros((count, frames.values.shape[1]))
-    enmo = np.zeros((count, len(SENSORS)))
-    samples = np.zeros(count, np.int64)
-    for first in range(0, len(recording), BLOCK_SAMPLES):
-        stop = min(first + BLOCK_SAMPLES, len(recording))
+    mean = np.zeros((count, frames.values.shape[1]), np.float32)
+    enmo = np.zeros((count, len(SENSORS)), np.float32)
+    gap = np.ones(count, bool)
+    longest_second, stop = math.ceil(recording.rate_hz), 0
+    while stop < len(recording):
+        first, stop = stop, min(stop + BLOCK_SAMPLES, len(recording))
+        behind = np.arange(stop - 1, min(stop + longest_second, len(recording)))
+        stop += int(np.count_nonzero(rows_of(behind[1:]) == rows_of(behind[:1])))  # no second is in two blocks
         rows = rows_of(np.arange(first, stop))
         here, local = slice(rows[0], rows[-1] + 1), rows - rows[0]
-        samples[here] += np.bincount(local)
-        enmo[here] += _sums(local, enmo_mg(recording.piece(first, stop)))
+        samples = np.bincount(local)
+        gap[here] = samples == 0
+        weight = np.maximum(samples, 1)[:, None]
+        enmo[here] = _sums(local, enmo_mg(recording.piece(first, stop))) / weight
         # between these samples neither the second nor the frames change: one value stands for many
         edges = np.concatenate([[first], first + 1 + np.flatnonzero(np.diff(rows)), frames.changes(first, stop)])
         edges = np.unique(edges)
         lengths = np.diff(edges, append=stop)
-        sums[here] += _sums(local[edges - first], frames.at(edges) * lengths[:, None])
-    return sums / np.maximum(samples, 1)[:, None], enmo / np.maximum(samples, 1)[:, None], samples
+        means = _sums(local[edges - first], frames.at(edges) * lengths[:, None]) / weight
+        mean[here] = means if chances is None else chances(means)
+    return mean, enmo, gap
 
 
 def _sums(rows: np.ndarray, values: np.ndarray) -> np.ndarray:

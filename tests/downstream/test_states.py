@@ -1,6 +1,6 @@
 """Spectra and states of windows, against slow and independent computations."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,9 +8,10 @@ import torch
 
 from selfpab.downstream.cuts import Cuts, side_by_side
 from selfpab.downstream.head import Head, Network
-from selfpab.downstream.states import Extractor
+from selfpab.downstream.states import FRAMES_AT_ONCE, Extractor, half_precision
 from selfpab.features.normalisation import Normalisation
 from selfpab.recording import Recording, Segment
+from selfpab.upstream.encoder import Encoder
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,75 @@ def test_windows_agree_with_side_by_side(encoder, toy):
     np.testing.assert_array_equal(starts, cuts.starts)
     np.testing.assert_array_equal(stops, cuts.stops)
     assert moved.segments[1] == Segment(500, 900, 100.0)
+
+
+def slow_logits(extractor, recording, spans, head):
+    """Window by window, every layer kept."""
+    with torch.no_grad():
+        for window, count in zip(extractor.lazily(recording, spans), spans.counts, strict=True):
+            yield head(torch.from_numpy(window[:, None, :count]))[0]
+
+
+@pytest.mark.parametrize("statistics", [False, True])
+@pytest.mark.parametrize("attend_padding", [False, True])
+def test_a_pass_gives_what_the_head_makes_of_the_states(toy, gapped, normalisation, statistics, attend_padding):
+    """Also of runs that are shorter than a window, and with a back that is made upright."""
+    torch.manual_seed(3)
+    upstream = toy.upstream(1, normalisation=normalisation)
+    settings = replace(upstream.encoder_config, statistics=statistics, upright=statistics)
+    encoder = Encoder(156, **asdict(settings)).eval()
+    extractor = replace(
+        Extractor.of_encoder(upstream, "fp32"),
+        network=Network(encoder, Head(1, 1, 0, 1)),
+        attend_padding=attend_padding,
+    )
+    head = Head(2, 12, 9, 3)
+    with torch.no_grad():
+        head.layer_weights.copy_(torch.tensor([0.3, 1.1]))
+    short = toy.person(segments=((0, 110, 0.0), (110, 122, 100.0), (122, 900, 200.0)))
+    for recording in (gapped, short):
+        spans = extractor.spans(recording, step=4)
+        fast = [window for some in extractor.lazily(recording, spans).logits(head) for window in some]
+        slow = list(slow_logits(extractor, recording, spans, head))
+        assert len(fast) == len(slow) == len(spans) > 2
+        for one, other, count in zip(fast, slow, spans.counts, strict=True):
+            np.testing.assert_allclose(one[:count].numpy(), other.numpy(), rtol=1e-5, atol=1e-5)
+    assert min(spans.counts) < 11 == max(spans.counts)
+
+
+def test_a_pass_without_an_encoder_and_with_the_last_layer_alone(toy, gapped, normalisation, encoder):
+    bare = Extractor(Network(None, Head(1, 156, 4, 3)), toy.shape, normalisation, "fp32")
+    for extractor, head in ((bare, bare.network.head), (encoder, Head(2, 12, 0, 3, weighted=False))):
+        spans = extractor.spans(gapped, step=7)
+        fast = torch.cat(list(extractor.lazily(gapped, spans).logits(head)))
+        for one, other, count in zip(fast, slow_logits(extractor, gapped, spans, head), spans.counts, strict=True):
+            np.testing.assert_allclose(one[:count].numpy(), other.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(encoder, gapped, monkeypatch):
+    """What it holds in between is that of a few windows; their common frames are computed once."""
+    head, spans = Head(2, 12, 5, 3), encoder.spans(gapped, step=2)
+    whole = list(encoder.lazily(gapped, spans).logits(head))
+    assert [len(some) for some in whole] == [len(spans)]
+    counted, real = [], Extractor.features
+    monkeypatch.setattr(Extractor, "features", lambda self, p: (counted.append(len(p)), real(self, p))[1])
+    monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 2 * 11)
+    few = list(encoder.lazily(gapped, spans).logits(head))
+    assert max(len(some) for some in few) == 2
+    np.testing.assert_allclose(torch.cat(few).numpy(), whole[0].numpy(), rtol=1e-5, atol=1e-6)
+    assert max(counted) <= 11
+    blocks = [spans[first : first + 8].starts for first in range(0, len(spans), 8)]
+    assert sum(counted) == sum(len(np.unique(block[block >= 0])) for block in blocks)
+
+
+def test_bf16_weights_are_made_once_and_the_rest_is_shared(encoder):
+    network = encoder.network
+    assert half_precision(network, "fp32", torch.device("cpu")) is network
+    half = half_precision(network, "bf16", torch.device("cpu"))
+    before, after = network.state_dict(), half.state_dict()
+    layer = "encoder.layers.1."
+    assert after[layer + "widen.weight"].dtype == after[layer + "widen.bias"].dtype == torch.bfloat16
+    torch.testing.assert_close(after[layer + "widen.weight"], before[layer + "widen.weight"].bfloat16(), rtol=0, atol=0)
+    assert half.encoder.layers[1].norm_attention.weight is network.encoder.layers[1].norm_attention.weight
+    assert {value.dtype for value in before.values()} == {torch.float32}  # the one given is as it was
+    assert not half.training or network.training

@@ -121,3 +121,38 @@ def test_json_and_back_and_what_is_none():
         Decision((0.0, 1.0), (1, 1))
     with pytest.raises(ValueError, match="for 2 classes"):
         decide(np.ones((1, 3)), found)
+
+
+def slow_decision(p, decision):
+    """All at once, on the products themselves."""
+    worth = p * np.array(decision.weights)
+    named = np.where(np.isfinite(worth).all(1), worth.argmax(1), -1)
+    while True:
+        edges = [i for i in range(len(named)) if i == 0 or named[i] != named[i - 1]]
+        rows = []
+        for first, stop in zip(edges, [*edges[1:], len(named)], strict=True):
+            if named[first] >= 0 and stop - first < decision.shortest_s[named[first]]:
+                rows += [row for row in range(first, stop) if (worth[row] >= 0).any()]
+        if not rows:
+            return named
+        for row in rows:
+            worth[row, named[row]] = -1
+        for row in rows:
+            named[row] = worth[row].argmax()
+        if (worth[rows] < 0).all():
+            return named
+
+
+def test_block_by_block_it_is_the_same(monkeypatch):
+    chance = np.random.default_rng(4)
+    p = chance.dirichlet([0.5, 0.4, 0.3], 400).repeat(chance.integers(1, 4, 400), axis=0)
+    p[chance.random(len(p)) < 0.02] = np.nan
+    decision = Decision((0.8, 1.0, 0.9), (1, 3, 2))
+    whole = decide(p, decision)
+    assert (whole == slow_decision(p, decision)).all()
+    assert (whole != decide(p, Decision((0.8, 1.0, 0.9), (1, 1, 1)))).sum() > 50
+    monkeypatch.setattr("selfpab.inference.decisions.BLOCK_ROWS", 7)
+    assert (decide(p, decision) == whole).all()
+    kept = p.copy()
+    decide(p, decision)
+    np.testing.assert_array_equal(p, kept)  # what is given stays as it is

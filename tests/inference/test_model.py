@@ -10,6 +10,7 @@ import torch
 
 import selfpab
 from selfpab.activities import Activities
+from selfpab.data.simulation import simulate
 from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.downstream.head import Head
 from selfpab.downstream.states import Extractor
@@ -219,3 +220,16 @@ def test_a_head_without_classes_or_of_another_shape_is_refused(folder, tmp_path)
 def test_a_folder_that_is_no_model(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is no model folder: it has no config.json"):
         load(tmp_path)
+
+
+def test_bf16_names_the_class_of_fp32_where_that_is_clear():
+    """The model in the box on a person with nights and walks; clear: the two best differ by at least 0.2."""
+    (given,) = simulate(1, 0.4, seed=3)
+    exact, coarse = (load("default", precision=precision).predict(given) for precision in ("fp32", "bf16"))
+    best = np.sort(exact.seconds.select(exact.activities.columns).to_numpy(), axis=1)
+    clear = best[:, -1] - best[:, -2] >= 0.2
+    assert clear.sum() > 1000
+    assert exact.seconds["activity"].n_unique() > 2
+    same = (exact.seconds["activity"] == coarse.seconds["activity"]).to_numpy()
+    assert same[clear].mean() >= 0.999
+    assert 0 < np.abs(exact.frames.values - coarse.frames.values).max() < 0.1
