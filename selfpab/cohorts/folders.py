@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -47,6 +48,9 @@ GAPS_LISTED = 1000
 class PredictConfig(ReadConfig):
     model: str = DEFAULT  # the one in the box; or a model folder, or hub:owner/name
     windows: Windows = "auto"  # of predict: ours in one pass, authors fifty-fold; auto: those of the model's evaluation
+    overlap: int | None = (
+        None  # frames that neighbouring windows share; none: as in the model's evaluation; fewer: faster
+    )
     precision: Precision = "auto"
     uncertain_below: float | None = None  # seconds less probable are uncertain; none: what the model's calibration says
     csv: bool = False  # seconds.csv.gz beside seconds.parquet
@@ -93,11 +97,11 @@ def _predicted(
 ) -> dict[str, Any]:
     windows = chosen_windows(config.windows, model.finetune)
     threshold = model.uncertain_below if config.uncertain_below is None else config.uncertain_below
-    prediction = model.predict(recording, uncertain_below=threshold, windows=windows)
+    prediction = model.predict(recording, uncertain_below=threshold, windows=windows, overlap=config.overlap)
     for old in ("info.json", PAGE):  # an old one must never describe new tables
         (folder / old).unlink(missing_ok=True)
     prediction.write(folder, csv=config.csv)
-    facts = {"windows": windows, "uncertain_below": threshold, **_counts(prediction, config)}
+    facts = {"windows": windows, "overlap": config.overlap, "uncertain_below": threshold, **_counts(prediction, config)}
     if config.report:
         info = _info(recording, about, config, facts) | {"quality": quality_of(recording, folder.name)}
         write_report(prediction, info, folder / PAGE)
@@ -136,8 +140,9 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
     found, problems = found_in(sources, config)
     diary = read_diary(Path(config.diary)) if config.diary and make is _predicted else ()  # wrong rows before any work
     shorts = [source.short_name for source in found]
+    counted = Counter(shorts)
     # two people of one name from two folders must not overwrite each other
-    names = [short if shorts.count(short) == 1 else source.name for short, source in zip(shorts, found, strict=True)]
+    names = [short if counted[short] == 1 else source.name for short, source in zip(shorts, found, strict=True)]
     check_distinct(names, found)
     if config.part is not None:
         names, found = part_of(names, config.part), part_of(found, config.part)
@@ -203,6 +208,7 @@ def _one(item: _Item, *, out: Path, config: PredictConfig, make: Make, about: di
     how = [
         make.__name__,
         config.windows,
+        config.overlap,
         config.precision,
         config.uncertain_below,
         config.csv,

@@ -36,22 +36,41 @@ def chosen_windows(windows: str, finetune: Mapping[str, Any]) -> Literal["ours",
     raise ValueError(f"windows must be auto, ours or authors, got {windows!r}")
 
 
-def step_of(extractor: Extractor, finetune: Mapping[str, Any], windows: Literal["ours", "authors"]) -> int:
-    """Frames between neighbouring windows: as in the evaluation where that had these windows, else by `OVERLAP` or `FOLD`."""
+def step_of(
+    extractor: Extractor,
+    finetune: Mapping[str, Any],
+    windows: Literal["ours", "authors"],
+    overlap: int | None = None,
+) -> int:
+    """Frames between neighbouring windows: as in the evaluation where that had these windows, else by `OVERLAP` or `FOLD`.
+
+    overlap : frames that they share instead; fewer are faster. Raises ValueError where windows would not move on.
+    """
     frames = extractor.shape.window_frames
+    if overlap is not None:
+        if not 0 <= overlap < frames:
+            raise ValueError(
+                f"overlap must lie between 0 and {frames - 1}, the windows have {frames} frames; got {overlap}"
+            )
+        return frames - overlap
     if "overlap" in finetune and windows == chosen_windows("auto", finetune):
         return frames - finetune["overlap"]
     return frames - min(OVERLAP, frames // 4) if windows == "ours" else max(1, round(frames / FOLD))
 
 
 def window_states(
-    recording: Recording, extractor: Extractor, finetune: Mapping[str, Any], windows: Literal["ours", "authors"]
+    recording: Recording,
+    extractor: Extractor,
+    finetune: Mapping[str, Any],
+    windows: Literal["ours", "authors"],
+    overlap: int | None = None,
 ) -> SpanStates:
     """States of all windows over a recording, for one pass.
 
     finetune : the settings of a fine-tuned model (`FinetuneConfig` as plain values); of an encoder, none.
+    overlap : frames that neighbouring windows share; None: `step_of` says.
     """
-    step = step_of(extractor, finetune, windows)
+    step = step_of(extractor, finetune, windows, overlap)
     if windows == "ours":
         return extractor.span_states(recording, extractor.spans(recording, step=step))
     if recording.rate_hz != 50:

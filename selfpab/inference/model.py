@@ -39,22 +39,30 @@ class Model:
     trust: Trust | None = None  # calibration.json: fitted on people it never saw
 
     def predict(
-        self, recording: Recording, *, uncertain_below: float | None = None, windows: Windows = "auto"
+        self,
+        recording: Recording,
+        *,
+        uncertain_below: float | None = None,
+        windows: Windows = "auto",
+        overlap: int | None = None,
     ) -> Prediction:
         """One activity per second, with the probability of each; a less probable one than `uncertain_below` is uncertain.
 
         uncertain_below : None: what the model's calibration says, else 0.6.
         windows : `ours` in one pass, `authors` for their fifty-fold average; `auto` those of the model's evaluation
             (`inference.frame_windows`).
+        overlap : frames that neighbouring windows share; None: as in the model's evaluation. Fewer are faster.
 
-        Raises ValueError for an upstream model, which knows no activities, and for a recording that is not at 50 Hz.
+        Raises ValueError for an upstream model, which knows no activities, for a recording that is not at 50 Hz, and for
+        an overlap of a whole window or more.
         """
         if self.head is None or self.activities is None:
             raise ValueError(
                 "this is a pre-trained encoder without activities; make a classifier of it: selfpab finetune DATASET MODEL"
             )
         extractor = Extractor.of_encoder(self.upstream, self.precision)
-        states = window_states(recording, extractor, self.finetune, chosen_windows(windows, self.finetune))
+        chosen = chosen_windows(windows, self.finetune)
+        states = window_states(recording, extractor, self.finetune, chosen, overlap)
         values = frame_probabilities(self.head, states, self.chances)
         frames = FrameProbabilities(*values, extractor.shape.frame_samples)
         threshold = self.uncertain_below if uncertain_below is None else uncertain_below

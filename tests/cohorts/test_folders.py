@@ -221,6 +221,13 @@ def test_the_windows_can_be_chosen(study, tmp_path, config):
         )
 
 
+def test_windows_may_share_fewer_frames(study, tmp_path, config):
+    """What was made with another overlap is made again; what it changes: tests/inference/test_frame_windows.py."""
+    for overlap in (None, 0, 8):
+        predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, overlap=overlap))
+        assert json.loads((tmp_path / "out" / "a" / "info.json").read_text())["overlap"] == overlap
+
+
 def test_what_cannot_be_done_is_said_first(study, tmp_path, config):
     with pytest.raises(ConfigError, match="wanted model=MODEL, a folder that `selfpab finetune`"):
         predict_folder([study], tmp_path / "out", PredictConfig(model=""))

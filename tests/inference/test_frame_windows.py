@@ -83,6 +83,25 @@ def test_steps(frames, finetune, ours, authors):
     assert (step_of(extractor, finetune, "ours"), step_of(extractor, finetune, "authors")) == (ours, authors)
 
 
+def test_an_overlap_of_ones_own():
+    extractor = Extractor.of_encoder(model_of(replace(PAPER, window_frames=119), {}).upstream)
+    for windows in ("ours", "authors"):
+        assert step_of(extractor, {"overlap": 60}, windows, 12) == 107
+        assert step_of(extractor, {"overlap": 60}, windows, 0) == 119
+        for wrong in (119, -1):
+            with pytest.raises(ValueError, match=f"between 0 and 118, the windows have 119 frames; got {wrong}"):
+                step_of(extractor, {}, windows, wrong)
+
+
+def test_a_prediction_with_an_overlap_of_ones_own_is_that_of_a_model_evaluated_so():
+    shape, given = replace(PAPER, window_frames=21), recording()
+    model = model_of(shape, {"overlap": 10})
+    other = model_of(shape, {"overlap": 2})  # of the same seed
+    asked = model.predict(given, overlap=2).frames.values
+    np.testing.assert_array_equal(asked, other.predict(given).frames.values)
+    assert np.abs(asked - model.predict(given).frames.values).max() > 1e-4
+
+
 def slow_average(model, given, length, step):
     """Every window by itself, on zeros behind the end; softmax averaged frame by frame, then sample by sample."""
     frames = -(-len(given) // 25)
