@@ -6,7 +6,7 @@ longest pair: seconds an hour times hours over cores, as if disks kept up and al
 
     python benchmarks/bench_ingest.py               # a day and a week; 2.6 GB of disk, some ten minutes
     python benchmarks/bench_ingest.py 6 24          # these hours
-    python benchmarks/bench_ingest.py 24 168 672    # four weeks, too: 7 GB of disk, and of memory for csv
+    python benchmarks/bench_ingest.py 24 168 672    # four weeks, too: 13 GB of disk (computed)
 """
 
 import json
