@@ -25,14 +25,18 @@ REST_SAMPLES, MOST_RESTS, LEAST_RESTS = 250, 2000, 2  # looked at for gravity: 5
 REST = 0.05  # sd of the vector in them, in g, and where that is large as a part of its length
 REST_G = (0.65, 1.5)  # median length at rest (ours): 0.82 to 1.12 in HAR70+ and HARTH, 0.90 to 1.06 elsewhere
 CHUNK_BYTES = 1 << 20
+STEPS_AT_ONCE = 1 << 20
 
 
 def check_channels(samples: np.ndarray, path: Path) -> None:
-    """RecordingError unless all values of `samples`, float32 (N, 6), are finite and look like g.
+    """RecordingError unless all values of `samples`, float32 (N, 6), are finite and look like g."""
+    check_finite(samples, path)
+    check_units(samples[unit_rows(len(samples))], path)
+    check_gravity(samples, path)
 
-    Units are told by the median length of each sensor's vector, which is near 1 g whatever the person does: above 5
-    it cannot be g. `check_gravity` looks closer.
-    """
+
+def check_finite(samples: np.ndarray, path: Path) -> None:
+    """RecordingError unless all values of `samples`, floats (N, 6), are finite."""
     wrong = ~np.isfinite(samples)
     if wrong.any():
         for sensor, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
@@ -47,12 +51,31 @@ def check_channels(samples: np.ndarray, path: Path) -> None:
             f"{place(path, row)}: {CHANNELS[channel]} is {what} ({int(wrong.any(axis=1).sum())} such rows in the "
             f"file); wanted a number in g in every row: leave such rows out, times over 0.1 s apart are kept as a gap"
         )
-    some = samples[:: max(1, len(samples) // 100_000)].astype(np.float64)  # enough for a median
+
+
+def unit_rows(count: int) -> np.ndarray:
+    """Which of so many rows `check_units` looks at: enough for a median."""
+    return np.arange(0, count, max(1, count // 100_000))
+
+
+def check_units(samples: np.ndarray, path: Path) -> None:
+    """RecordingError unless some rows of a recording, float32 (n, 6), look like g.
+
+    Units are told by the median length of each sensor's vector, which is near 1 g whatever the person does: above 5
+    it cannot be g. `check_gravity` looks closer.
+    """
+    some = samples.astype(np.float64)
     for sensor, first in (("back", 0), ("thigh", 3)):
         median = float(np.median(np.linalg.norm(some[:, first : first + 3], axis=1)))
         if median >= LARGEST_MEDIAN_G:
             raise RecordingError(f"{path}: the {sensor} sensor's median acceleration is {median:.4g}; {_units(median)}")
-    check_gravity(samples, path)
+
+
+def gravity_rows(count: int) -> np.ndarray:
+    """Which of so many rows `check_gravity` looks at; of these alone, one after the other, it finds the same."""
+    starts = np.arange(0, count - REST_SAMPLES + 1, REST_SAMPLES)
+    starts = starts[:: max(1, -(-len(starts) // MOST_RESTS))]
+    return (starts[:, None] + np.arange(REST_SAMPLES)).ravel()
 
 
 def check_gravity(samples: np.ndarray, path: Path) -> None:
@@ -62,9 +85,7 @@ def check_gravity(samples: np.ndarray, path: Path) -> None:
     out. Stretches in which nothing changes by a bit are left out (`selfpab.data.plausibility` sees to them), and so are
     recordings without rest, such as a ride on a bicycle.
     """
-    starts = np.arange(0, len(samples) - REST_SAMPLES + 1, REST_SAMPLES)
-    starts = starts[:: max(1, -(-len(starts) // MOST_RESTS))]
-    pieces = samples[starts[:, None] + np.arange(REST_SAMPLES)].astype(np.float64)
+    pieces = samples[gravity_rows(len(samples))].reshape(-1, REST_SAMPLES, len(CHANNELS)).astype(np.float64)
     lengths, spreads = (
         np.linalg.norm(values.reshape(-1, 2, 3), axis=2) for values in (pieces.mean(axis=1), pieces.std(axis=1))
     )
@@ -79,7 +100,7 @@ def check_gravity(samples: np.ndarray, path: Path) -> None:
 
 def check_rising(times_ns: np.ndarray, path: Path) -> None:
     """RecordingError unless every time, int64 (N,), is later than the one before."""
-    wrong = np.flatnonzero(np.diff(times_ns) <= 0)
+    wrong = np.concatenate([[], *(at + np.flatnonzero(steps <= 0) for at, steps in _steps(times_ns))])
     if wrong.size:
         row = int(wrong[0]) + 1
         step_s = float(times_ns[row] - times_ns[row - 1]) / SECOND_NS
@@ -112,18 +133,20 @@ def times_at_50_hz(
     """
     if rate_hz is not None and rate_hz != RATE_HZ:
         raise RecordingError(f"{path}: rate_hz={rate_hz:g} was asked for; only {RATE_HZ:g} Hz can be read so far")
-    steps = np.diff(times_ns)
-    gap = steps > SEGMENT_STEP_S * SECOND_NS
-    if parts is not None:
-        gap |= np.diff(parts) != 0
-    if not len(steps):
+    if len(times_ns) < 2:
         return times_ns, None, []
-    if gap.all():
+    within, count = np.empty(len(times_ns) - 1, np.int32), 0  # steps but those of gaps: they fit
+    for at, steps in _steps(times_ns):
+        near = steps[~_gaps(steps, None if parts is None else parts[at : at + len(steps) + 1])]
+        within[count : count + len(near)] = near
+        count += len(near)
+    if not count:
         raise RecordingError(
             f"{path}: all steps between its {len(times_ns)} times are longer than {SEGMENT_STEP_S} s (median "
-            f"{np.median(steps) / SECOND_NS:g} s); wanted 50 samples per second, and a column time_s in seconds"
+            f"{np.median(np.diff(times_ns)) / SECOND_NS:g} s); wanted 50 samples per second, and a column time_s in seconds"
         )
-    median_ms, mean_ms = (float(f(steps[~gap])) / 1e6 for f in (np.median, np.mean))
+    mean_ms = float(np.mean(within[:count])) / 1e6
+    median_ms = float(np.median(within[:count], overwrite_input=True)) / 1e6
     stamped_hz = 1000 / mean_ms
     if _within(median_ms, TWICE_AS_FAST_MS):
         if rate_hz != RATE_HZ and (path.stem, len(times_ns)) != ("S006", 408_709):
@@ -131,7 +154,8 @@ def times_at_50_hz(
                 f"{path}: is stamped every {median_ms:g} ms (100 Hz); wanted 50 Hz. If it was sampled at 50 Hz and "
                 f"only the stamps are wrong, read it with rate_hz=50; otherwise resample it to 50 Hz first"
             )
-        steps = np.where(gap, steps + STEP_NS - round(median_ms * 1e6), STEP_NS)
+        steps = np.diff(times_ns)
+        steps = np.where(_gaps(steps, parts), steps + STEP_NS - round(median_ms * 1e6), STEP_NS)
         repair = f"stamped every {median_ms:g} ms but sampled at 50 Hz: every sample given 20 ms, gaps kept"
         return times_ns[0] + np.concatenate([[0], np.cumsum(steps)]), stamped_hz, [repair]
     if not (_within(median_ms, MEDIAN_STEP_MS) and _within(mean_ms, MEAN_STEP_MS)):
@@ -192,6 +216,18 @@ def sha256_of_all(files: Iterable[Path]) -> str:
     for file in sorted(files, key=lambda file: file.name):
         digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
     return digest.hexdigest()
+
+
+def _steps(times_ns: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The steps between times, int64, a block at a time, each with its place: a week of them at once is 242 MB."""
+    for at in range(0, len(times_ns) - 1, STEPS_AT_ONCE):
+        yield at, np.diff(times_ns[at : at + STEPS_AT_ONCE + 1])
+
+
+def _gaps(steps: np.ndarray, parts: np.ndarray | None) -> np.ndarray:
+    """Which steps end a segment, bool; parts : of the samples before and after them, one more."""
+    gap = steps > SEGMENT_STEP_S * SECOND_NS
+    return gap if parts is None else gap | (np.diff(parts) != 0)
 
 
 def _within(value: float, limits: tuple[float, float]) -> bool:

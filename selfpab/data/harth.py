@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from selfpab.data.checks import (
     times_at_50_hz,
     whole_numbers,
 )
+from selfpab.data.long_tables import LONG_ROWS, Gathered, Piece, gathered, seconds_since
 from selfpab.recording import CHANNELS, SENSORS, Recording, segments_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ LABELS = ("label", "activity")
 EXAMPLE = f"timestamp,{','.join(CHANNELS)},label"
 NOTHING = ("", "nan", "na", "null", "none")  # ways to write that a label is not known
 EPOCH = datetime(1970, 1, 1)
+BLOCK_BYTES = 1 << 24  # read at once of a long file
 
 
 def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = None) -> Recording:
@@ -50,9 +52,9 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
 
     Returns
     -------
-    Recording: float32 in g; `start` is the first stamp to the microsecond, with its time zone if it has one, and None
-    with `time_s`; an empty label is -1. `source` has path, form, rows, sha256, repairs (list), ignored_columns,
-    stamped_rate_hz, and with `time_s` first_time_s.
+    Recording: float32 in g, int16 counts where it is longer than six hours; `start` is the first stamp to the microsecond,
+    with its time zone if it has one, and None with `time_s`; an empty label is -1. `source` has path, form, rows, sha256,
+    repairs (list), ignored_columns, stamped_rate_hz, and with `time_s` first_time_s.
 
     Raises RecordingError with the file, the line and what to do for all that `selfpab.data.checks` finds, and for
     missing columns, empty files, and lines with too many or too few fields, such as the last one of a cut-off file.
@@ -69,34 +71,50 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
             raise RecordingError(f"{path}: is {form}; wanted csv in UTF-8 that begins with {EXAMPLE}: save it as that")
     names = [name.strip().strip('"') for name in header.split(",")]
     wanted = wanted_columns(names, path)
-    sha256, rows = _survey(path, len(names))
+    sha256, rows, quoted = _survey(path, len(names))
     if not rows:
         raise RecordingError(f"{path}: has a header and no samples; wanted a line per sample")
     number = dict.fromkeys(CHANNELS, pl.Float32) | {"time_s": pl.Float64}
     kinds = {n if n in wanted else f"_{i}": number.get(n, pl.String) for i, n in enumerate(names)}
+    places = sorted(names.index(name) for name in wanted)
+    how: dict[str, Any] = {"has_header": False, "schema": kinds, "columns": places, "ignore_errors": True}
+    zone: tzinfo | None = None
+    first: str | None = None
+
+    def piece_of(table: polars.DataFrame, before: int = 0) -> Piece:
+        nonlocal zone, first
+        if "timestamp" in wanted:
+            first = str(table["timestamp"][0]) if first is None else first
+            times_ns, zone = times_of_text(table["timestamp"], path, before, first)
+        else:
+            times_ns = times_of_seconds(table["time_s"].to_numpy(), path, before)
+        codes = {n: _numbers(table[n], n, path, before) for n in wanted if n in (*LABELS, "segment")}
+        samples = np.ascontiguousarray(table.select(pl.col(CHANNELS).fill_null(float("nan"))).to_numpy())
+        return Piece(times_ns, samples, codes)
+
+    def pieces() -> Iterator[Piece]:
+        before = 0
+        for block in _blocks(path):
+            piece = piece_of(pl.read_csv(block, **how).head(rows - before), before)
+            before += len(piece.samples)
+            yield piece
+            if before == rows:
+                return
+
     try:
-        places = sorted(names.index(name) for name in wanted)
-        table = pl.read_csv(path, has_header=False, skip_rows=1, schema=kinds, columns=places, ignore_errors=True)
+        # Where text is quoted, the end of a line may lie within it, and no block can be cut there.
+        read = gathered(pieces, rows, path) if rows > LONG_ROWS and not quoted else None
+        read = read or piece_of(pl.read_csv(path, skip_rows=1, **how).head(rows))
     except pl.exceptions.PolarsError as error:
         raise RecordingError(f"{path}: cannot be read as csv ({error}); wanted lines like {EXAMPLE}") from error
-    table = table.head(rows)
-
-    if "timestamp" in wanted:
-        times_ns, zone = times_of_text(table["timestamp"], path)
-    else:
-        times_ns, zone = times_of_seconds(table["time_s"].to_numpy(), path), None
-    codes = {n: _numbers(table[n], n, path) for n in wanted if n in (*LABELS, "segment")}
-    samples = np.ascontiguousarray(table.select(pl.col(CHANNELS).fill_null(float("nan"))).to_numpy())
-    ignored = [name for name in names if name not in wanted or codes.get(name, 0) is None]
+    ignored = [name for name in names if name not in wanted or read.codes.get(name, 0) is None]
     source = {"form": "csv", "sha256": sha256, "ignored_columns": ignored}
-    return assembled(path, times_ns, samples, codes, source, zone, "timestamp" in wanted, rate_hz, subject)
+    return assembled(path, read, source, zone, "timestamp" in wanted, rate_hz, subject)
 
 
 def assembled(
     path: Path,
-    times_ns: np.ndarray,
-    samples: np.ndarray,
-    codes: dict[str, np.ndarray | None],
+    read: Piece | Gathered,
     source: dict[str, Any],
     zone: tzinfo | None,
     dated: bool,
@@ -107,11 +125,12 @@ def assembled(
 
     Parameters
     ----------
-    times_ns : int64 (N,) since 1970 (in `zone`'s UTC, or naive) if `dated`, else since whatever `time_s` counts from.
-    samples : float32 (N, 6) in g, NaN where nothing stands.
-    codes : float64 (N,) of `label` or `activity`, and `segment`, NaN where nothing stands; None for text in `activity`.
+    read : all of the file. Its times count from 1970 (in `zone`'s UTC, or naive) if `dated`, else from whatever `time_s`
+        counts from; its `codes` are those of `label` or `activity`, and `segment`.
     """
-    check_channels(samples, path)
+    times_ns, samples, codes = read.times_ns, read.samples, read.codes
+    if isinstance(read, Piece):
+        check_channels(samples, path)
     check_rising(times_ns, path)
     labels = next((codes[name] for name in LABELS if codes.get(name) is not None), None)
     parts = codes.get("segment")
@@ -133,9 +152,10 @@ def assembled(
         start=start,
         rate_hz=RATE_HZ,
         samples=samples,
-        labels=None if labels is None else whole_numbers(labels, "label", path),
-        segments=segments_of((times_ns - first_ns) / SECOND_NS, parts),
+        labels=whole_numbers(labels, "label", path) if labels is not None and labels.dtype != np.int16 else labels,
+        segments=segments_of(seconds_since(first_ns, times_ns, spent=isinstance(read, Gathered)), parts),
         source=source,
+        counts_per_g=read.counts_per_g if isinstance(read, Gathered) else None,
     )
 
 
@@ -177,9 +197,14 @@ def _remedy(names: Sequence[str], missing: Sequence[str]) -> str:
     return "rename the columns" + (f" ({renamed})" if renamed else "")
 
 
-def times_of_text(stamps: polars.Series, path: Path) -> tuple[np.ndarray, tzinfo | None]:
-    """Nanoseconds since 1970, int64 (N,), of stamps with any number of decimals, and the first one's time zone."""
-    first = str(stamps[0]).strip()
+def times_of_text(
+    stamps: polars.Series, path: Path, before: int = 0, first: str | None = None
+) -> tuple[np.ndarray, tzinfo | None]:
+    """Nanoseconds since 1970, int64 (N,), of stamps with any number of decimals, and the first one's time zone.
+
+    Of a piece of a file, `before` says how many rows come before it, and `first` the file's first stamp.
+    """
+    first = (str(stamps[0]) if first is None else first).strip()
     wanted = "wanted a date and time like 2021-03-24 14:42:03.839; a column of seconds must be called time_s"
     try:
         zone = datetime.fromisoformat(first).tzinfo
@@ -189,20 +214,24 @@ def times_of_text(stamps: polars.Series, path: Path) -> tuple[np.ndarray, tzinfo
     times = stamps.str.strip_chars().str.to_datetime(form, time_unit="ns", strict=False)
     if times.null_count():
         row = int(times.is_null().arg_max() or 0)
-        raise RecordingError(f"{place(path, row)}: timestamp is {stamps[row]!r}, the first one {first!r}; {wanted}")
+        raise RecordingError(
+            f"{place(path, before + row)}: timestamp is {stamps[row]!r}, the first one {first!r}; {wanted}"
+        )
     return times.to_physical().to_numpy(), zone
 
 
-def times_of_seconds(times_s: np.ndarray, path: Path) -> np.ndarray:
-    """Nanoseconds, int64 (N,), of a column `time_s`."""
+def times_of_seconds(times_s: np.ndarray, path: Path, before: int = 0) -> np.ndarray:
+    """Nanoseconds, int64 (N,), of a column `time_s`, or of a piece of it, `before` which there are so many rows."""
     wrong = ~(np.abs(times_s) < 2**63 / SECOND_NS)
     if wrong.any():
         row = int(wrong.argmax())
-        raise RecordingError(f"{place(path, row)}: time_s is missing or no number of seconds; wanted one in every row")
+        raise RecordingError(
+            f"{place(path, before + row)}: time_s is missing or no number of seconds; wanted one in every row"
+        )
     return np.rint(times_s.astype(np.float64) * SECOND_NS).astype(np.int64)
 
 
-def _numbers(text: polars.Series, column: str, path: Path) -> np.ndarray | None:
+def _numbers(text: polars.Series, column: str, path: Path, before: int) -> np.ndarray | None:
     """Float64 (N,), NaN where nothing stands; None for an `activity` in words, which is no label."""
     import polars as pl
 
@@ -213,13 +242,24 @@ def _numbers(text: polars.Series, column: str, path: Path) -> np.ndarray | None:
         if column == "activity":
             return None
         raise RecordingError(
-            f"{place(path, row)}: {column} is {text[row]!r}; wanted a whole number, or nothing where it is not known"
+            f"{place(path, before + row)}: {column} is {text[row]!r}; wanted a whole number, or nothing where it is not known"
         )
     return numbers.fill_null(float("nan")).to_numpy()
 
 
-def _survey(path: Path, fields: int) -> tuple[str, int]:
-    """Checksum and number of samples; RecordingError at the first line that has not as many fields as the header."""
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The lines of a file but the first, some megabytes of whole ones at a time."""
+    with path.open("rb") as file:
+        file.readline()
+        while block := file.read(BLOCK_BYTES):
+            yield block + file.readline()
+
+
+def _survey(path: Path, fields: int) -> tuple[str, int, bool]:
+    """Checksum, number of samples, whether any text is quoted.
+
+    RecordingError at the first line that has not as many fields as the header.
+    """
     digest, commas, ends, quotes, last = hashlib.sha256(), 0, 0, 0, b""
     for chunk in chunks(path):
         digest.update(chunk)
@@ -227,11 +267,11 @@ def _survey(path: Path, fields: int) -> tuple[str, int]:
         last = chunk[-1:]
     count = ends + (last != b"\n")
     if quotes or commas == (fields - 1) * count:  # quoted text may hold commas
-        return digest.hexdigest(), count - 1
+        return digest.hexdigest(), count - 1, quotes > 0
     wrong = ((n, text, text.count(",") + 1) for n, text in lines(path) if text.count(",") + 1 != fields)
     number, text, found = next(wrong)
     if not text.strip() and not any(more.strip() for n, more in lines(path) if n > number):
-        return digest.hexdigest(), number - 2  # blank lines at the end do no harm
+        return digest.hexdigest(), number - 2, False  # blank lines at the end do no harm
     raise RecordingError(
         f"{path}, line {number} ({text[:120]!r}): has {found} fields, the header {fields}; "
         + (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import numpy as np
 
 from selfpab.data.checks import SECOND_NS, place, sha256_of
 from selfpab.data.harth import assembled, times_of_seconds, times_of_text, wanted_columns
+from selfpab.data.long_tables import LONG_ROWS, PIECE_ROWS, Piece, gathered
 from selfpab.recording import CHANNELS, Recording, RecordingError
 
 ROWS = 1 << 20  # per row group when writing: 30 MB as float32
+BUFFER_BYTES = 1 << 20  # of each column of a long file
 EPOCH = datetime(1970, 1, 1)
 
 
@@ -32,45 +35,65 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    first: str | None = None
+    zone: tzinfo | None = None
+
+    def piece_of(table: Any, before: int = 0) -> Piece:
+        nonlocal zone, first
+        stamps = table.column(wanted[0])
+        if wanted[0] == "time_s":
+            times_ns = times_of_seconds(_floats(stamps, "time_s", path, np.float64), path, before)
+        elif pa.types.is_timestamp(stamps.type):
+            if stamps.null_count:
+                row = before + int(np.flatnonzero(stamps.is_null().to_numpy(zero_copy_only=False))[0])
+                raise RecordingError(f"{place(path, row)}: timestamp is missing; wanted one in every row")
+            zone = _zone(stamps.type.tz, path)
+            times_ns = stamps.cast(pa.timestamp("ns", stamps.type.tz)).cast(pa.int64()).to_numpy()
+        elif pa.types.is_string(stamps.type) or pa.types.is_large_string(stamps.type):
+            import polars as pl
+
+            text = pl.Series(stamps.to_pylist())
+            first = str(text[0]) if first is None else first
+            times_ns, zone = times_of_text(text, path, before, first)
+        else:
+            raise RecordingError(
+                f"{path}: timestamp has the type {stamps.type}; wanted timestamp or text (seconds are called time_s)"
+            )
+        samples = np.empty((len(table), len(CHANNELS)), np.float32)
+        for i, name in enumerate(CHANNELS):
+            samples[:, i] = _floats(table.column(name), name, path, np.float32)
+        codes: dict[str, np.ndarray | None] = {}
+        for name in wanted[1 + len(CHANNELS) :]:
+            words = name == "activity" and not pa.types.is_integer(table.schema.field(name).type)
+            codes[name] = None if words else _floats(table.column(name), name, path, np.float64)
+        return Piece(times_ns, samples, codes)
+
+    def pieces() -> Iterator[Piece]:
+        before = 0
+        # Its buffers are read as they are needed: of a row group that holds a whole week, too.
+        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+            for batch in file.iter_batches(PIECE_ROWS, columns=wanted, use_threads=False):
+                yield piece_of(pa.table(batch), before)
+                before += len(batch)
+        pa.default_memory_pool().release_unused()
+
     try:
         with pq.ParquetFile(path) as file:
-            names = list(file.schema_arrow.names)
-            wanted = wanted_columns(names, path)
-            table = file.read(columns=wanted)
+            names, rows = list(file.schema_arrow.names), file.metadata.num_rows
+        wanted = wanted_columns(names, path)
+        if not rows:
+            raise RecordingError(f"{path}: has columns and no samples; wanted a row per sample")
+        read = gathered(pieces, rows, path) if rows > LONG_ROWS else None
+        if read is None:
+            with pq.ParquetFile(path) as file:
+                read = piece_of(file.read(columns=wanted))
     except (pa.ArrowException, OSError) as error:
         raise RecordingError(
             f"{path}: is no whole parquet file ({error}); it may be cut off: copy or download it again"
         ) from error
-    if not len(table):
-        raise RecordingError(f"{path}: has columns and no samples; wanted a row per sample")
-
-    zone, stamps = None, table.column(wanted[0])
-    if wanted[0] == "time_s":
-        times_ns = times_of_seconds(_floats(stamps, "time_s", path, np.float64), path)
-    elif pa.types.is_timestamp(stamps.type):
-        if stamps.null_count:
-            row = int(np.flatnonzero(stamps.is_null().to_numpy())[0])
-            raise RecordingError(f"{place(path, row)}: timestamp is missing; wanted one in every row")
-        zone = _zone(stamps.type.tz, path)
-        times_ns = stamps.cast(pa.timestamp("ns", stamps.type.tz)).cast(pa.int64()).to_numpy()
-    elif pa.types.is_string(stamps.type) or pa.types.is_large_string(stamps.type):
-        import polars as pl
-
-        times_ns, zone = times_of_text(pl.Series(stamps.to_pylist()), path)
-    else:
-        raise RecordingError(
-            f"{path}: timestamp has the type {stamps.type}; wanted timestamp or text (seconds are called time_s)"
-        )
-    samples = np.empty((len(table), len(CHANNELS)), np.float32)
-    for i, name in enumerate(CHANNELS):
-        samples[:, i] = _floats(table.column(name), name, path, np.float32)
-    codes: dict[str, np.ndarray | None] = {}
-    for name in wanted[1 + len(CHANNELS) :]:
-        words = name == "activity" and not pa.types.is_integer(table.schema.field(name).type)
-        codes[name] = None if words else _floats(table.column(name), name, path, np.float64)
-    ignored = [name for name in names if name not in wanted or codes.get(name, 0) is None]
+    ignored = [name for name in names if name not in wanted or read.codes.get(name, 0) is None]
     source = {"form": "parquet", "sha256": sha256_of(path), "ignored_columns": ignored}
-    return assembled(path, times_ns, samples, codes, source, zone, wanted[0] == "timestamp", rate_hz, subject)
+    return assembled(path, read, source, zone, wanted[0] == "timestamp", rate_hz, subject)
 
 
 def write_parquet(recording: Recording, path: Path) -> None:

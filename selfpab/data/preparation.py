@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfpab import __version__
+from selfpab.data.corpus_entries import checksum_of, corpus_of
 from selfpab.data.reading import in_civil_time, read
 from selfpab.data.sources import Problem, Source, pair_of, sources_in
 from selfpab.data.store import file_checksum
@@ -74,8 +75,12 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
 def prepared(source: Source, config: ReadConfig) -> Recording:
     """Read a source, put it into civil time, check and repair how the sensors were worn, mark where they were not.
 
+    All of that was done to an entry of a corpus when it was ingested: it comes as it is, whatever the settings.
+
     Raises RecordingError, as `read`, `read_pair` and `check_plausible`.
     """
+    if corpus_of(source.path):
+        return read(source.path, rate_hz=config.rate_hz, tz=config.tz, configured_at=config.configured_at)
     from selfpab.data.device_pairs import read_pair
     from selfpab.data.placement import check_placement
     from selfpab.data.plausibility import check_plausible
@@ -118,6 +123,8 @@ def content_key(source: Source, config: ReadConfig, *others: object, sha256: str
     """
     names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
     own = [source.subject, source.tz, source.configured_at]
+    # An entry's samples may be the same after its marks or time zone have changed: how it was ingested counts, too.
+    own += filter(None, [checksum_of(source.path)])
     how = [__version__, *names, *settings_of(config).items(), *own, *others]
     return hashlib.sha256(f"{sha256 or file_checksum(source.files)} {how}".encode()).hexdigest()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from selfpab.data.corpus_entries import entry_file, entry_files, is_corpus, read_entry
 from selfpab.data.harth import read_csv
 from selfpab.data.hunt4 import hours_of, read_hour, read_hours
 from selfpab.data.parquet import read_parquet
@@ -16,8 +17,8 @@ from selfpab.recording import Recording, RecordingError
 
 FORMS = {".csv": read_csv, ".parquet": read_parquet, ".npz": read_hour}
 WANTED = (
-    "wanted a .csv or .parquet file in the form of HARTH, an hourly .npz file of HUNT4, a folder of those, or a pair of "
-    "device files (.cwa, .gt3x, .bin)"
+    "wanted a .csv or .parquet file in the form of HARTH, an hourly .npz file of HUNT4, a folder of those, a pair of "
+    "device files (.cwa, .gt3x, .bin), or an entry of a corpus, CORPUS/NAME"
 )
 
 
@@ -30,13 +31,14 @@ def read(
     configured_at: str | datetime | None = None,
 ) -> Recording:
     """Read one recording: HARTH or HAR70+ csv, parquet with the same columns, an hourly HUNT4 file or a folder of them,
-    a pair of raw device files.
+    a pair of raw device files, an entry of a corpus.
 
     Parameters
     ----------
     path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two device files,
         .cwa, or .gt3x and .bin where actfast is installed (pip install selfpab[devices]), which are calibrated, put onto
-        one clock and resampled (`selfpab.data.device_pairs`).
+        one clock and resampled (`selfpab.data.device_pairs`). corpus/NAME is an entry of a corpus, as it was ingested, on
+        its mapped int16 (`selfpab.data.corpus_entries`).
     rate_hz : 50 says that a file stamped every 10 ms was sampled at 50 Hz; None believes the stamps.
     subject : the person's name; None takes the file's name (HUNT4: the folder's; a pair: the back's).
     tz, configured_at : the time zone of the recording's clock, and when that was set (`selfpab.data.zones`); None leaves
@@ -61,6 +63,8 @@ def read(
     ('S1', 50.0, [6, 7], '2021-03-24 14:42:03.839000')
     """
     named = Path(path[0] if isinstance(path, tuple) else path)
+    if not isinstance(path, tuple) and (entry := entry_file(named)):
+        return read_entry(entry, rate_hz=rate_hz, subject=subject, tz=tz, configured_at=configured_at)
     recording = (
         _read_pair(named, Path(path[1]), rate_hz, subject)
         if isinstance(path, tuple)
@@ -93,6 +97,12 @@ def _read_pair(back: Path, thigh: Path, rate_hz: float | None, subject: str | No
 
 
 def _read(path: Path, rate_hz: float | None, subject: str | None) -> Recording:
+    if is_corpus(path):
+        files = entry_files(path)
+        raise RecordingError(
+            f"{path}: is a corpus of {len(files)} recordings; wanted one of them, such as {path / files[0].stem} (all: "
+            f"open_corpus, or selfpab predict)"
+        )
     if path.is_dir():
         if hours_of(path):
             return read_hours(path, rate_hz=rate_hz, subject=subject)

@@ -8,10 +8,11 @@ import pytest
 from selfpab.data import device_pairs
 from selfpab.data.parquet import write_parquet
 from selfpab.data.placement_turns import planted
-from selfpab.data.preparation import ReadConfig, found_in, prepared, reason_of, settings_of
+from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of, settings_of
 from selfpab.data.simulated_devices import DeviceFaults, PairFaults, write_pair
 from selfpab.data.simulation import NO_FAULTS, START, Faults, simulate, values_at
 from selfpab.data.sources import Source
+from selfpab.data.store import add_recording, write_index
 from selfpab.recording import RecordingError
 
 
@@ -174,3 +175,34 @@ def test_what_changes_a_recording_and_what_does_not(tmp_path):
 def test_how_a_failure_is_told():
     assert reason_of(RecordingError("a.csv: is empty")) == "a.csv: is empty"
     assert reason_of(KeyError("x")) == "KeyError: 'x'"
+
+
+def test_an_entry_of_a_corpus_is_not_repaired_again(person, tmp_path):
+    turned = planted(person, turns={"thigh": "x"})
+    first = prepared(written(turned, tmp_path), ReadConfig(tz="Europe/Oslo"))
+    nothing = (0, np.zeros(156), np.zeros(156))
+    add_recording(first, tmp_path / "corpus", "a", checksum="1", moments=nothing)
+    # As one whose placement was left alone: that must stay.
+    add_recording(turned, tmp_path / "corpus", "b", checksum="1", moments=nothing)
+    write_index(tmp_path / "corpus")
+    (a, b), problems = found_in([tmp_path / "corpus"], ReadConfig())
+    assert problems == []
+    entry = prepared(a, ReadConfig(tz="Europe/Oslo"))
+    assert (entry.marks, entry.start, entry.subject) == (first.marks, first.start, first.subject)
+    assert {"non-wear", "placement thigh"} <= {mark.kind for mark in entry.marks}
+    assert dict(entry.source) == {**first.source, "entry": str(a.path)}
+    np.testing.assert_allclose(entry.acceleration_g, first.acceleration_g, atol=0.501 / 2048)
+    left = prepared(b, ReadConfig())
+    assert left.marks == ()
+    np.testing.assert_allclose(left.acceleration_g, turned.acceleration_g, atol=0.501 / 2048)
+
+
+def test_the_key_of_an_entry_follows_how_it_was_ingested(tmp_path):
+    (person,) = simulate(1, 0.01, seed=8)
+    keys = []
+    for checksum in ("1", "2", "1"):
+        add_recording(person, tmp_path, "a", checksum=checksum, moments=(0, np.zeros(156), np.zeros(156)))
+        write_index(tmp_path)
+        (source,), _ = found_in([tmp_path / "a"], ReadConfig())
+        keys.append(content_key(source, ReadConfig(), sha256="the same samples"))
+    assert keys[0] == keys[2] != keys[1]

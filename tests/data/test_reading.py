@@ -7,6 +7,7 @@ import pytest
 
 from selfpab.data.parquet import write_parquet
 from selfpab.data.reading import read
+from selfpab.data.store import add_recording, write_index
 from selfpab.recording import CHANNELS, RecordingError
 
 
@@ -82,6 +83,28 @@ def test_a_clock_is_put_into_civil_time_on_request(tmp_path):
     assert (placed.source["tz"], placed.source["configured_at"]) == ("Europe/Oslo", "2021-07-01")
     with pytest.raises(RecordingError, match=r"S1\.csv: does not know the time zone 'Oslo'"):
         read(file, tz="Oslo")
+
+
+def test_an_entry_of_a_corpus(tmp_path):
+    table = read(csv(tmp_path / "S1.csv"), tz="Europe/Oslo")
+    add_recording(table, tmp_path / "corpus", "harth-S1", checksum="c", moments=(0, np.zeros(156), np.zeros(156)))
+    write_index(tmp_path / "corpus")
+    for path in ("corpus/harth-S1", "corpus/recordings/harth-S1.npy"):
+        entry = read(tmp_path / path, subject="Kari", tz="Europe/Oslo")
+        assert (entry.subject, entry.start, entry.samples.dtype) == ("Kari", table.start, np.int16)
+        np.testing.assert_array_equal(entry.acceleration_g, table.samples)
+    for path, settings, message in (
+        ("corpus", {}, r"corpus: is a corpus of 1 recordings; wanted one of them, such as .*corpus/harth-S1 "),
+        ("corpus/harth-S2", {}, r"has no entry 'harth-S2'; did you mean 'harth-S1'\?"),
+        (
+            "corpus/harth-S1",
+            {"tz": "Europe/Paris"},
+            "tz=Europe/Paris was asked for; the entry was ingested with Europe/Os",
+        ),
+        ("corpus/harth-S1", {"rate_hz": 100.0}, r"rate_hz=100\.0 was asked for"),
+    ):
+        with pytest.raises(RecordingError, match=message):
+            read(tmp_path / path, **settings)
 
 
 @pytest.mark.shared

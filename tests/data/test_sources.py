@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from selfpab.data.sources import Problem, Source, check_distinct, person_name, sources_in
+from selfpab.data.store import add_recording, write_index
+from selfpab.recording import Recording
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -186,3 +189,22 @@ def test_linked_folders_are_looked_into_once(tmp_path):
 def test_pairs_beside_hourly_files(tmp_path):
     touch(tmp_path, "2018-03-05_10.npz", "P1_back.cwa", "P1_thigh.cwa")
     assert [source.subject for source in sources_in(tmp_path)[0]] == [None, "P1"]
+
+
+def test_a_corpus_gives_its_entries_in_the_order_of_the_index(tmp_path):
+    corpus = tmp_path / "corpus"
+    still = Recording("p", None, 50.0, np.zeros((60, 6), np.float32))
+    for name in ("harth-S2", "harth-S1.v2"):
+        add_recording(still, corpus, name, checksum="c", moments=(0, np.zeros(156), np.zeros(156)))
+    write_index(corpus)
+    add_recording(still, corpus, "unfinished", checksum="c", moments=(0, np.zeros(156), np.zeros(156)))
+    sources, problems = sources_in(corpus)
+    assert problems == []
+    assert [(s.short_name, s.name) for s in sources] == [
+        ("harth-S1.v2", "corpus-harth-S1.v2"), ("harth-S2", "corpus-harth-S2"),
+    ]  # fmt: skip
+    assert [source.files for source in sources] == [(source.path,) for source in sources]
+    for path in (corpus / "harth-S2", corpus / "recordings" / "harth-S2.npy"):
+        assert sources_in(path) == ([sources[1]], [])
+    with pytest.raises(ValueError, match=r"has no entry 'S2'; did you mean 'harth-S2'\?"):
+        sources_in(corpus / "S2")
