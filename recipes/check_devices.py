@@ -2,8 +2,10 @@
 
     python recipes/check_devices.py OUT [pairs=200] [hours=48] [rate_hz=100] [minutes=100] [seed=0]
 
-Every pair of OUT/pairs.jsonl is done already; a call stops after so many minutes and the next one goes on. The files of a
-pair (140 MB for 48 h at 100 Hz) lie in OUT while it is checked. results.json holds, per pair and in sum: the error of the
+Every pair of OUT/pairs.jsonl is done already; a call stops after so many minutes and the next one goes on, with another
+rate_hz= if so wished: every pair tells its own, and the summary each rate's share. Other hours or seed need another
+OUT. The files of a pair (140 MB for 48 h at 100 Hz) lie in OUT while it is checked. results.json holds,
+per pair and in sum: the error of the
 offset between the clocks (largest and 95th percentile over the recording), of its rate (piecewise: over each half of the
 time between start, kink and end), of the calibrated acceleration over the person's own still postures, what was found of
 planted blocks and non-wear, and how far the result is from what two perfect devices would have given.
@@ -34,6 +36,9 @@ def main(out: Path, settings: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     lines = out / "pairs.jsonl"
     rows = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    for key in ("hours", "seed"):
+        if other := {row[key] for row in rows} - {settings[key]}:
+            sys.exit(f"{lines} holds pairs with {key}={other.pop():g}, asked for {settings[key]:g}; name another OUT")
     until = time.monotonic() + 60 * settings["minutes"]
     for person in range(len(rows), int(settings["pairs"])):
         if time.monotonic() > until:
@@ -42,7 +47,11 @@ def main(out: Path, settings: dict[str, Any]) -> None:
         with lines.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
         print(f"{len(rows)}/{settings['pairs']}: {told(rows[-1])}", flush=True)
-    results = {"settings": settings, "wanted": WANTED, "summary": summary(rows), "pairs": rows}
+    by_rate = {
+        f"{r:g} Hz": summary([row for row in rows if row["rate_hz"] == r]) for r in {row["rate_hz"] for row in rows}
+    }
+    told_all = {"summary": summary(rows), "by_rate": by_rate}
+    results = {"settings": settings, "wanted": WANTED, **told_all, "pairs": rows}
     (out / "results.json").write_text(json.dumps(results | {"environment": environment()}, indent=1) + "\n")
     print(json.dumps(results["summary"], indent=1))
 
@@ -50,18 +59,19 @@ def main(out: Path, settings: dict[str, Any]) -> None:
 def checked(folder: Path, person: int, settings: dict[str, Any]) -> dict[str, Any]:
     """One pair: written, read, compared, removed."""
     seed, hours = int(settings["seed"]), settings["hours"]
+    asked = {"person": person} | {key: settings[key] for key in ("hours", "seed", "rate_hz")}
     faults = drawn_faults(generator_of(seed, person, "faults"), hours)
     pair = write_pair(folder, person, hours, seed=seed, faults=faults, rate_hz=settings["rate_hz"])
     began = time.monotonic()
     try:
         recording = selfpab.read((pair.back, pair.thigh), subject=pair.subject)
     except ValueError as error:
-        return {"person": person, "failed": str(error)}
+        return asked | {"failed": str(error)}
     finally:
         taken = time.monotonic() - began
         pair.back.unlink()
         pair.thigh.unlink()
-    row = {"person": person, "took_s": round(taken, 2), "samples": len(recording)}
+    row = asked | {"took_s": round(taken, 2), "samples": len(recording)}
     row |= of_clocks(pair, recording) | of_calibration(pair, recording) | of_blocks(pair, recording)
     return row | of_result(pair, recording) | of_wear(pair, recording)
 
