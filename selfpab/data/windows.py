@@ -131,7 +131,7 @@ class Windows:
         """The windows at places `first` to `first + count`."""
         pieces = [self._window(self.number(place), place // self.count) for place in range(first, first + count)]
         samples = max(sum(stop - start for start, stop in cut) for _, cut in pieces)
-        counts = np.zeros((count, samples, 6), np.int16)
+        counts = np.empty((count, samples, 6), np.int16)
         frames = np.full((count, self.window_frames), -1, np.int32)
         scale = np.empty(count, np.int64)
         parts = self.frame_samples // self.hop_samples
@@ -143,6 +143,7 @@ class Windows:
                 here = (stop - start) // self.hop_samples - parts + 1
                 frames[row, filled : filled + here] = at // self.hop_samples + np.arange(here)
                 at, filled = at + stop - start, filled + here
+            counts[row, at:] = 0
         return Batch(counts, scale, frames)
 
     def number(self, place: int) -> int:

@@ -28,7 +28,7 @@ LEAST_PRODUCT = 1e-6  # g²: a product of two standard deviations below it count
 STILL_G = 1e-9  # an axis whose movement deviates by less is constant: beyond float32 and any sensor; ours
 AXES = (*CHANNELS, "magnitude_b", "magnitude_t")
 PAIRS = (*itertools.combinations(range(6), 2), (6, 7))
-AT_ONCE = 64  # windows: few enough for the processor's caches to help, enough for each call to be worth it
+AT_ONCE = 128  # windows, 10 MB: few enough for the processor's caches, enough that threads seldom wait for each other
 WORTH_A_THREAD = 16  # windows; fewer are not shared out
 
 
