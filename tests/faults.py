@@ -55,8 +55,8 @@ FAULTS = [
     Fault(
         "back and thigh swapped in the corpus",
         "selfpab/data/windows.py",
-        "counts[row, at : at + stop - start] = mapped[start:stop]",
-        "counts[row, at : at + stop - start] = mapped[start:stop][:, [3, 4, 5, 0, 1, 2]]",
+        "counts[row, at:] = 0",
+        "counts[row, at:] = 0; counts[row] = counts[row][:, [3, 4, 5, 0, 1, 2]]",
         "tests/data/test_windows.py",
     ),
     Fault(
@@ -70,8 +70,8 @@ FAULTS = [
     Fault(
         "no normalisation",
         "selfpab/features/normalisation.py",
-        "return (spectra - mean) / std",
-        "return spectra + 0 * mean / std",
+        "return torch.from_numpy(1 / std).float().to(device), torch.from_numpy(-self.mean / std).float().to(device)",
+        "return torch.ones(len(std)).to(device), torch.zeros(len(std)).to(device)",
         "tests/downstream/test_states.py",
     ),
     Fault(
