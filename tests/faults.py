@@ -70,9 +70,16 @@ FAULTS = [
     Fault(
         "no normalisation",
         "selfpab/features/normalisation.py",
+        "return (spectra - mean) / torch.from_numpy(self._divisor()).to(spectra)",
+        "return spectra + 0 * mean",
+        "tests/downstream/test_states.py",
+    ),
+    Fault(
+        "no normalisation in pre-training",
+        "selfpab/features/normalisation.py",
         "return torch.from_numpy(1 / std).float().to(device), torch.from_numpy(-self.mean / std).float().to(device)",
         "return torch.ones(len(std)).to(device), torch.zeros(len(std)).to(device)",
-        "tests/downstream/test_states.py",
+        "tests/upstream/test_batches.py",
     ),
     Fault(
         "loss on unmasked parts",

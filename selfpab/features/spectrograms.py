@@ -115,17 +115,19 @@ def window_spectra(
     config: SpectrogramConfig,
     factor: Float[Tensor, " CF"] | None = None,
     shift: Float[Tensor, " CF"] | None = None,
+    whole: bool | None = None,
 ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
     """Spectra in g of the windows of a corpus (`data.windows.Batch`), and which frames are real.
 
     frames : for each frame its place among those of `counts`; -1 pads, and gives zeros.
     factor, shift : give spectra * factor + shift instead (`Normalisation.factor_and_shift`).
+    whole : whether every frame is real, where that is known; else the device is asked, for which a GPU would stop.
     The feature order is channel-major: feature = 26 * channel + bin (BEHAVIOUR (a)).
     """
     scale = (1 if factor is None else factor) / counts_per_g[:, None].float()
     magnitude = _spectra(counts, config.frame_samples, config.hop_samples, scale, shift)
     valid = frames >= 0
-    if frames.shape[1] == magnitude.shape[1] and bool(valid.all()):
+    if frames.shape[1] == magnitude.shape[1] and (bool(valid.all()) if whole is None else whole):
         return magnitude, valid  # no gap and no padding: nothing to choose
     places = frames.clamp(min=0) + magnitude.shape[1] * torch.arange(len(frames), device=frames.device)[:, None]
     chosen = magnitude.flatten(0, 1).index_select(0, places.flatten()).view(*frames.shape, -1)

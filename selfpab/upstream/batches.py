@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from selfpab.data.windows import Batch
-from selfpab.features.normalisation import ZERO_STD, Normalisation
-from selfpab.features.spectrograms import SpectrogramConfig, spectrogram, window_spectra
+from selfpab.features.normalisation import Normalisation
+from selfpab.features.spectrograms import SpectrogramConfig, window_spectra
 
 
 def spectra(
@@ -24,13 +24,8 @@ def spectra(
 ) -> tuple[Float[Tensor, "B T C F"], Bool[Tensor, "B T"]]:
     """Normalised spectrograms of a batch, made on the device, and which frames are real; padding is zero."""
     counts, scale, frames = (on_device(array, device) for array in (batch.counts, batch.counts_per_g, batch.frames))
-    if all_real(batch) and batch.counts.shape[1] == shape.window_samples:  # what `window_spectra` would have to ask
-        sizes = {"frame_samples": shape.frame_samples, "hop_samples": shape.hop_samples}
-        raw, valid = spectrogram(counts.float(), **sizes).flatten(2) / scale[:, None, None], frames >= 0
-    else:
-        raw, valid = window_spectra(counts, scale, frames, shape)
-    mean, std = _numbers(normalisation, device)
-    clean = (raw - mean) / std * valid[..., None]
+    factor, shift = _numbers(normalisation, device)
+    clean, valid = window_spectra(counts, scale, frames, shape, factor, shift, whole=all_real(batch))
     return clean.unflatten(2, (-1, shape.bins)), valid
 
 
@@ -47,6 +42,5 @@ def on_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _numbers(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, sent once: as an ordinary copy in every step they would make it wait."""
-    std = np.where(normalisation.std == 0, ZERO_STD, normalisation.std).astype(np.float32)
-    return torch.from_numpy(normalisation.mean).to(device), torch.from_numpy(std).to(device)
+    """What spectra are multiplied by and what is added, sent once: as an ordinary copy in every step they would make it wait."""
+    return normalisation.factor_and_shift(device)

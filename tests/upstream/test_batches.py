@@ -43,7 +43,8 @@ def test_they_are_those_of_the_features(numbers, kind):
     clean, valid = spectra(given, numbers, SHAPE, CPU)
     arrays = (torch.from_numpy(a) for a in (given.counts, given.counts_per_g, given.frames))
     raw, wanted_valid = window_spectra(*arrays, SHAPE)
-    assert torch.equal(clean.flatten(2), numbers(raw) * wanted_valid[..., None])
+    torch.testing.assert_close(clean.flatten(2), numbers(raw) * wanted_valid[..., None], rtol=1e-5, atol=1e-5)
+    assert clean.is_contiguous()
     assert torch.equal(valid, wanted_valid)
     assert all_real(given) == bool(valid.all()) == (kind != "short")
 
