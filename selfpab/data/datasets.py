@@ -24,7 +24,13 @@ from selfpab.data.reading import read
 from selfpab.recording import UNLABELLED, Recording, RecordingError
 
 SUFFIXES = (".csv", ".parquet")
-RAW_SUFFIXES = (".npz", ".cwa", ".gt3x", ".gz", ".zip")  # named when left out, for they may have been meant as recordings
+RAW_SUFFIXES = (
+    ".npz",
+    ".cwa",
+    ".gt3x",
+    ".gz",
+    ".zip",
+)  # named when left out, for they may have been meant as recordings
 MANIFEST = "dataset.json"
 KEYS = ("name", "version", "classes", "merge", "subjects", "description", "licence", "license", "citation", "url")
 SITTING = 7
