@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from memory import anonymous_mb, status_mb
 from timing import report
 
 from selfpab.allocator import keep_freed_memory
@@ -78,12 +79,6 @@ def let_go(folder: Path) -> None:
         Path("/proc/sys/vm/drop_caches").write_text("2")
 
 
-def memory_mb(what: str) -> float:
-    """RssAnon (not of mapped files), VmHWM (the most that ever was resident) of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
-
-
 def rate(training: Windows, first: int) -> float:
     began = time.perf_counter()
     for place in range(first, first + READ, BATCH):
@@ -100,7 +95,7 @@ def measure(folder: Path) -> dict[str, float]:
     corpus = open_corpus(folder)
     training, _, normalisation = training_data(corpus, config)
     training.take(0, 1)
-    found = {"opened_s": time.perf_counter() - began, "opened_anonymous_mb": memory_mb("RssAnon")}
+    found = {"opened_s": time.perf_counter() - began, "opened_anonymous_mb": anonymous_mb()}
     count, began = len(training), time.perf_counter()
     shuffled(count, "order", 0, 1)
     found |= {"windows": count, "shuffled_s": time.perf_counter() - began}
@@ -117,8 +112,8 @@ def measure(folder: Path) -> dict[str, float]:
         )
         altered, mask = alter(clean, valid, draw(BATCH, 599, 26, torch.Generator().manual_seed(step)), config.masking)
         masked_l1(encoder(altered.flatten(2), valid), clean.flatten(2), mask.flatten(2)).backward()
-        largest = max(largest, memory_mb("RssAnon"))
-    return found | {"anonymous_mb": largest, "resident_mb": memory_mb("VmHWM")}
+        largest = max(largest, anonymous_mb())
+    return found | {"anonymous_mb": largest, "resident_mb": status_mb("VmHWM")}
 
 
 if __name__ == "__main__":

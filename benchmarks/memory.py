@@ -11,10 +11,15 @@ from pathlib import Path
 EVERY_S = 0.02
 
 
+def status_mb(what: str) -> float:
+    """A figure of this process as the kernel tells it: RssAnon (not of mapped files), VmHWM (the most that ever was resident)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
+
+
 def anonymous_mb() -> float:
     """Memory of this process that is not a mapped file."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+    return status_mb("RssAnon")
 
 
 @contextmanager

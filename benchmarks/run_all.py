@@ -32,13 +32,18 @@ RUNS = (
     ["bench_scale.py", "10", "1000", "100000"],
 )
 
+
+def name_of(run: list[str]) -> str:
+    return run[0].removeprefix("bench_").removesuffix(".py")
+
+
 if __name__ == "__main__":
     blocks, failed = [], []
     wanted = sys.argv[1:]
-    if unknown := set(wanted) - {run[0].removeprefix("bench_").removesuffix(".py") for run in RUNS}:
+    if unknown := set(wanted) - set(map(name_of, RUNS)):
         sys.exit(f"there is no bench_{', bench_'.join(sorted(unknown))}.py among those run here")
     for run in RUNS:
-        if wanted and run[0].removeprefix("bench_").removesuffix(".py") not in wanted:
+        if wanted and name_of(run) not in wanted:
             continue
         print("$", *run, flush=True)
         done = subprocess.run(

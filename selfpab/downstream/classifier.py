@@ -23,7 +23,7 @@ from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, f
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
-from selfpab.downstream.spans import Spans, every_frame, spans_of, to_the_last_frame
+from selfpab.downstream.spans import Spans
 from selfpab.downstream.states import AT_ONCE, Extractor, Pass, SpanStates, States
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
@@ -200,7 +200,7 @@ def network_probabilities(extractor: Extractor, recording: Recording, config: Fi
     step = window_step(shape, config)
     if config.framing == "release":
         recording = release.padded(recording, shape)
-        spans = to_the_last_frame(every_frame(recording, shape), length=shape.window_frames, step=step)
+        spans = release.prediction_windows(recording, shape, step=step)
     else:
         spans = extractor.spans(recording, step=step)
     states = extractor.span_states(recording, spans)
@@ -252,25 +252,15 @@ def _window_logits(head: Head | RecurrentHead, values: Iterable[np.ndarray], spa
         yield head(torch.from_numpy(window[:, None, :count]).to(device).float())
 
 
-def mean_over_windows(
-    windows: Iterable[np.ndarray], starts: np.ndarray, stops: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over all windows that hold a frame.
-
-    windows : for each window the values of its real frames, (frames, K).
-    starts, stops : int64 (W, T), -1 behind the end of a window.
-
-    >>> starts = np.array([[0, 25], [25, 50]])
-    >>> values, places, _ = mean_over_windows([np.array([[1.0], [2.0]]), np.array([[4.0], [5.0]])], starts, starts + 90)
-    >>> values.ravel().tolist(), places.tolist()
-    ([1.0, 3.0, 5.0], [0, 25, 50])
-    """
-    spans = spans_of(starts, stops)
-    return mean_over_spans(windows, spans), spans.frame_starts, spans.frame_stops
-
-
 def mean_over_spans(windows: Iterable[np.ndarray], spans: Spans) -> np.ndarray:
-    """The same, float64 (F, K); of a window's values those behind its end do not count."""
+    """Mean over all windows that hold a frame, float64 (F, K).
+
+    windows : for each window the values of its frames, (at least as many as it has, K); those behind its end do not count.
+
+    >>> spans = Spans(np.array([0, 25, 50]), np.array([90, 90, 90]), np.array([0, 1]), np.array([2, 2]), 2)
+    >>> mean_over_spans([np.array([[1.0], [2.0]]), np.array([[4.0], [5.0]])], spans).ravel().tolist()
+    [1.0, 3.0, 5.0]
+    """
     total: np.ndarray | None = None
     held = np.zeros((len(spans.frame_starts), 1))
     for values, first, count in zip(windows, spans.firsts.tolist(), spans.counts.tolist(), strict=True):

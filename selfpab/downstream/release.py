@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfpab.downstream.cuts import Cuts
+from selfpab.downstream.spans import Spans, every_frame, to_the_last_frame
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.recording import Recording, Segment
 from selfpab.upstream.authors import our_name
@@ -42,18 +42,12 @@ def padded(recording: Recording, shape: SpectrogramConfig) -> Recording:
     )
 
 
-def prediction_windows(recording: Recording, shape: SpectrogramConfig, *, step: int) -> Cuts:
+def prediction_windows(recording: Recording, shape: SpectrogramConfig, *, step: int) -> Spans:
     """Windows every `step` frames of a `padded` recording, to the last frame: those near the end are mostly padding.
 
     A recording shorter than a window has one, of its own length, and the release's others are not counted.
     """
-    frames, length = (len(recording) - shape.frame_samples) // shape.hop_samples + 1, shape.window_frames
-    if frames < length:
-        starts = np.arange(frames)[None] * shape.hop_samples
-    else:
-        places = np.arange(0, frames, step)[:, None] + np.arange(length)
-        starts = np.where(places < frames, places * shape.hop_samples, -1)
-    return Cuts(starts.astype(np.int64), np.where(starts >= 0, len(recording), -1))
+    return to_the_last_frame(every_frame(recording, shape), length=shape.window_frames, step=step)
 
 
 def our_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

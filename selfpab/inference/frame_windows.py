@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from selfpab.downstream import release
-from selfpab.downstream.spans import every_frame, to_the_last_frame
 from selfpab.downstream.states import Extractor, SpanStates
 from selfpab.recording import Recording
 
@@ -78,6 +77,5 @@ def window_states(
     if not len(recording):
         raise ValueError("the recording is empty: there is nothing to predict")
     padded = release.padded(recording, extractor.shape)
-    frames = every_frame(padded, extractor.shape)
-    spans = to_the_last_frame(frames, length=extractor.shape.window_frames, step=step)
+    spans = release.prediction_windows(padded, extractor.shape, step=step)
     return replace(extractor, attend_padding=True).span_states(padded, spans)
