@@ -20,6 +20,7 @@ LAYERS = [  # ground first
         "provenance",
         "progress",
         "allocator",
+        "scratch",
         "writing",
         "workers",
     },

@@ -7,8 +7,6 @@ in `source`, ready for JSON (pair_sources.py). Legend: N samples; a stretch is [
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -30,10 +28,12 @@ from selfpab.devices.resampling import DoesNotFit, resample
 from selfpab.devices.surveys import Movement, Survey, survey
 from selfpab.devices.synchronisation import LONGEST_OFFSET_S, Alignment, NotTogether
 from selfpab.recording import CHANNELS, CLIPPING, NON_WEAR_OF, Mark, Recording, RecordingError, Segment
+from selfpab.scratch import room_for
 
 WITHIN_NS = 1000  # so far inside its run a sample of the grid must lie: more than the rounding of times
 AT_ONCE = 1 << 17  # samples of one sensor that one thread makes: 44 minutes
-IN_MEMORY = 400 << 20  # bytes of a result; a week has 363 MB, and longer ones are mapped
+BLOCKS = 1 << 14  # of a device's table, at once
+SURVEY_BYTES = 1 << 30  # of both files; larger ones (two weeks at 100 Hz) are surveyed one after the other
 
 
 def read_pair(
@@ -63,7 +63,7 @@ def read_pair(
     look_for_non_wear : mark where the sensors were not worn, by stillness and the devices' temperatures (`wear`).
     longest_offset_s : how far the clocks may be apart.
     room : gives an int16 array of the shape asked for, such as a mapped file's, for the samples; None: memory, and for
-        more than a week a mapped temporary file (in TMPDIR) that is gone with the recording.
+        more than half a day a mapped temporary file (in TMPDIR) that is gone with the recording.
     workers : threads. Memory beside the result does not grow with them.
 
     Returns
@@ -93,7 +93,7 @@ def read_pair(
         )
     segments = _segments(presence.both)
     shape = (segments[-1].stop, len(CHANNELS))
-    samples = (_room if room is None else room)(shape)
+    samples = room_for(shape, np.int16) if room is None else room(shape)
     counts_per_g = _fill(samples, devices, segments, presence.both, alignment, workers)
     recording = Recording(
         subject=Path(back).stem if subject is None else subject,
@@ -111,30 +111,21 @@ def read_pair(
     return recording.with_marks((*recording.marks, *off))
 
 
-def _room(shape: tuple[int, int]) -> np.ndarray:
-    """Memory for a week; for more a file without a name, so that a worker's memory does not grow with the recording."""
-    size = int(np.prod(shape)) * np.dtype(np.int16).itemsize
-    if size <= IN_MEMORY or not hasattr(os, "posix_fallocate"):
-        return np.empty(shape, np.int16)
-    with tempfile.TemporaryFile(prefix="selfpab-") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)  # a full disk is noticed here, not in the middle of writing
-        except OSError:
-            return np.empty(shape, np.int16)
-        return np.memmap(file, np.int16, "r+", shape=shape)
-
-
 def _temperatures(devices: Sequence[Device], start_ns: int, alignment: Alignment | None) -> Temperatures:
     """Seconds since the recording's start and degrees of every block with a time, of the sensors that measure it."""
     found = {}
     for name, device in zip(NON_WEAR_OF, devices, strict=True):
         blocks = device.survey.blocks
-        times_ns = device.survey.clock.times_ns(blocks["first"])
-        known = (times_ns != NO_TIME) & np.isfinite(blocks["temperature_c"])
-        if not known.any():
-            continue
-        times_ns = times_ns[known] if name == "back" else _back_ns(alignment, times_ns[known])
-        found[name] = ((times_ns - start_ns) / SECOND_NS, blocks["temperature_c"][known].astype(np.float64))
+        seconds, degrees = [np.zeros(0)], [np.zeros(0, np.float32)]
+        for row in range(0, len(blocks), BLOCKS):
+            part = blocks[row : row + BLOCKS]
+            times_ns = device.survey.clock.times_ns(part["first"])
+            known = (times_ns != NO_TIME) & np.isfinite(part["temperature_c"])
+            times_ns = times_ns[known] if name == "back" else _back_ns(alignment, times_ns[known])
+            seconds.append((times_ns - start_ns) / SECOND_NS)
+            degrees.append(part["temperature_c"][known])
+        if any(map(len, seconds)):
+            found[name] = (np.concatenate(seconds), np.concatenate(degrees))
     return found
 
 
@@ -142,7 +133,8 @@ def _surveyed(paths: Sequence[Path], calibrate: bool, workers: int) -> list[Devi
     for path in paths:
         if not path.is_file():
             raise RecordingError(f"{path}: there is no such file; give the device files of both sensors")
-    with ThreadPoolExecutor(workers) as pool:
+    size = sum(path.stat().st_size for path in paths)
+    with ThreadPoolExecutor(workers if size <= SURVEY_BYTES else 1) as pool:
         surveys, hashes = pool.map(survey, paths), pool.map(sha256_of, paths)
         found = [
             Device(own, sha256, calibration.calibrate(own.stillness) if calibrate else NO_CALIBRATION)

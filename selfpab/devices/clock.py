@@ -118,12 +118,13 @@ def clock_of(blocks: np.ndarray, rate_hz: float) -> Clock:
         part = blocks[first_row:stop_row]
         first = int(part["first"][0])
         stop = int(part["first"][-1] + part["samples"][-1])
-        part = part[part["stamp_ns"] != NO_TIME]
-        if len(part) and stop > first:
-            samples, rows = np.unique(part["stamp_sample"], return_index=True)
-            kept = _believed(samples, part["stamp_ns"][rows])
+        known = part["stamp_ns"] != NO_TIME
+        if known.any() and stop > first:
+            samples, rows = np.unique(part["stamp_sample"][known], return_index=True)
+            stamps_ns = part["stamp_ns"][known][rows]
+            kept = _believed(samples, stamps_ns)
             wrong += int((~kept).sum())
-            stamped.append((first, stop, samples[kept], part["stamp_ns"][rows][kept]))
+            stamped.append((first, stop, samples[kept], stamps_ns[kept]))
         elif stop > first:
             told.append(f"samples {first} to {stop - 1} have no time: no block of theirs is stamped")
     if wrong:

@@ -33,6 +33,7 @@ from selfpab.devices.cwa_header import CwaHeader, header_of
 from selfpab.devices.cwa_report import LEFT_OUT, BlockReport, report_of
 from selfpab.devices.cwa_times import breaks_of, sample_times_ns
 from selfpab.recording import RecordingError
+from selfpab.scratch import room_for
 
 PIECE = 2048  # blocks read at once: a megabyte, which stays in a core's cache while it is decoded
 
@@ -131,7 +132,7 @@ def scan_cwa(
     with path.open("rb", buffering=0) as file:
         size, header, span = _opened(file, path, blocks)
         states = np.empty(span[1] - span[0], np.uint8)
-        table = np.empty(span[1] - span[0], TABLE)
+        table = room_for(span[1] - span[0], TABLE)
         layout, rows, filled = None, 0, 0
         for number, raw in _raw_pieces(file, span):
             part = states[number - span[0] :][: len(raw)]
@@ -147,7 +148,7 @@ def scan_cwa(
             take(CwaPiece(layout, part, facts, samples[:got]))
     if layout is None:
         raise _unreadable(path, header, states, blocks)
-    table.resize(rows, refcheck=False)
+    table = table[:rows]  # what was never written needs no memory
     breaks = breaks_of(table, layout.rate_hz)
     table["run"] = np.cumsum(breaks.any)
     report = report_of(

@@ -53,7 +53,7 @@ def breaks_of(table: np.ndarray, rate_hz: float) -> Breaks:
     timed = np.flatnonzero(table["stamp_ns"] != NO_TIME)
     run = np.cumsum(restart | falls | (missing > 0) | left_out)[timed]
     nominal = np.diff(table["first"][timed]) * (SECOND_NS / rate_hz)
-    leap = np.diff(starts_ns(table[timed], rate_hz)) - nominal
+    leap = np.diff(starts_ns(table, rate_hz)[timed]) - nominal
     found = (np.diff(run) == 0) & (np.abs(leap) > JUMP_S * SECOND_NS + JUMP_SHARE * nominal)
     jump_ns[timed[1:][found]] = np.rint(leap[found])
     return Breaks(restart, falls, missing, left_out, jump_ns)

@@ -13,6 +13,7 @@ import numpy as np
 
 from selfpab.devices.cwa_blocks import SECOND_NS
 from selfpab.devices.surveys import Movement
+from selfpab.scratch import room_for
 
 RATE_HZ = 25
 MOVING_G = 0.015  # ours: standard deviation within a second; a sensor at rest has a fifth of it
@@ -106,7 +107,7 @@ def window_lags(back: Signal, thigh: Signal, track: Track) -> tuple[np.ndarray, 
     has a peak at every step, but one that does not stay from bout to bout. `used` is False.
     """
     first, index, lag = _windows(back, thigh, track)
-    curves = np.empty((len(first), 2 * REACH + 1), np.float32)
+    curves = room_for((len(first), 2 * REACH + 1), np.float32)
     for a in range(0, len(first), BATCH):
         part = slice(a, a + BATCH)
         x = _features(np.stack([_cut(back.magnitude_g, i, WINDOW) for i in first[part].tolist()]))

@@ -22,12 +22,14 @@ from selfpab.devices.cwa_header import CwaHeader
 from selfpab.devices.cwa_report import BlockReport
 from selfpab.devices.other_makers import SUFFIXES, OtherHeader, OtherLayout, OtherReport, read_other
 from selfpab.recording import RecordingError
+from selfpab.scratch import room_for
 
 EPOCH_S = 10.0  # of stillness, as van Hees 2014
 MOVEMENT_HZ = 25.0
 STEP_NS = round(SECOND_NS / MOVEMENT_HZ)
 GROUP_S = 0.02  # samples are summed up so long before their times are known (ours: half a step)
 STEPS = 1 << 14  # of movement made at once
+EPOCHS = 1 << 12  # of stillness made at once
 AT_ONCE = 3600  # blocks of a file that was read whole, summed up at once: an hour
 LONGEST_DAYS = 100  # a battery lasts for 30 at 50 Hz; movement of so many needs 0.9 GB
 
@@ -155,7 +157,7 @@ class _Sums:
     """
 
     def __init__(self, blocks: int) -> None:
-        self.moments = np.empty((blocks, 2, 3), np.float32)
+        self.moments = room_for((blocks, 2, 3), np.float32)
         self.groups = np.empty(0, np.float32)  # in g
         self.rest = np.zeros(0, np.float32)  # lengths that do not fill a group yet
         self.rows = self.filled = 0
@@ -165,7 +167,7 @@ class _Sums:
         """Samples (n, 3) in counts of blocks TABLE (b,), which follow on those of the call before."""
         size = _group(layout)
         if not self.groups.size:
-            self.groups = np.empty(len(self.moments) * layout.capacity // size + 1, np.float32)
+            self.groups = room_for(len(self.moments) * layout.capacity // size + 1, np.float32)
         axes = np.array(samples.T, np.float32, order="C")  # a copy, whatever samples are
         self.largest = max(self.largest, float(axes.max(initial=0)), -float(axes.min(initial=0)))
         length = np.sqrt(np.einsum("an,an->n", axes, axes))
@@ -199,20 +201,23 @@ def _stillness(blocks: np.ndarray, layout: Layout | OtherLayout, clock: Clock, m
     size = max(1, round(EPOCH_S * layout.rate_hz / layout.capacity))
     edges = np.flatnonzero(np.diff(blocks["run"], prepend=-1, append=-1)).tolist()
     rows = np.concatenate([np.arange(a, b - size + 1, size) for a, b in pairwise(edges)])
-    rows = rows[blocks["samples"][rows[:, None] + np.arange(size)].sum(axis=1) > 0]
-    of_epoch = rows[:, None] + np.arange(size)
-    counts = blocks["samples"][of_epoch][:, :, None].astype(np.float64)
-    means, squares = moments[of_epoch, 0].astype(np.float64), moments[of_epoch, 1]
-    total = counts.sum(axis=1)
-    mean = (means * counts).sum(axis=1) / total
-    squares = (squares + counts * (means - mean[:, None]) ** 2).sum(axis=1)
+    held = np.cumsum(np.append(0, blocks["samples"]))
+    rows = rows[held[rows + size] > held[rows]]
     still = np.empty(len(rows), STILLNESS)
     still["first"] = blocks["first"][rows]
     still["start_ns"] = clock.times_ns(still["first"])
-    still["mean_g"] = mean / layout.counts_per_g
-    still["sd_g"] = np.sqrt(squares / total) / layout.counts_per_g
-    still["temperature_c"] = blocks["temperature_c"][of_epoch].mean(axis=1)
-    still["clipped"] = blocks["clipped"][of_epoch].sum(axis=1)
+    for begin in range(0, len(rows), EPOCHS):
+        part = slice(begin, begin + EPOCHS)
+        of_epoch = rows[part, None] + np.arange(size)
+        counts = blocks["samples"][of_epoch][:, :, None].astype(np.float64)
+        means, squares = moments[of_epoch, 0].astype(np.float64), moments[of_epoch, 1]
+        total = counts.sum(axis=1)
+        mean = (means * counts).sum(axis=1) / total
+        squares = (squares + counts * (means - mean[:, None]) ** 2).sum(axis=1)
+        still["mean_g"][part] = mean / layout.counts_per_g
+        still["sd_g"][part] = np.sqrt(squares / total) / layout.counts_per_g
+        still["temperature_c"][part] = blocks["temperature_c"][of_epoch].mean(axis=1)
+        still["clipped"][part] = blocks["clipped"][of_epoch].sum(axis=1)
     return still
 
 
@@ -221,7 +226,8 @@ def _movement(groups: np.ndarray, size: int, clock: Clock) -> Movement:
     if not clock.runs:
         return Movement(0, MOVEMENT_HZ, np.zeros(0, np.float32))
     start_ns = clock.runs[0].start_ns // STEP_NS * STEP_NS
-    values = np.full(-(-(clock.runs[-1].stop_ns - start_ns) // STEP_NS), np.nan, np.float32)
+    values = room_for(-(-(clock.runs[-1].stop_ns - start_ns) // STEP_NS), np.float32)
+    values.fill(np.nan)
     for run in clock.runs:
         low, high = -(-run.first // size), run.stop // size
         first = max(0, -(-(run.start_ns - start_ns) // STEP_NS) - 1)

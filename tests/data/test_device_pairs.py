@@ -114,7 +114,7 @@ class TestOneClock:
         files = write_both(tmp_path)
         short = read_pair(*files)
         assert not isinstance(short.samples, np.memmap)
-        monkeypatch.setattr("selfpab.data.device_pairs.IN_MEMORY", short.samples.nbytes - 1)
+        monkeypatch.setattr("selfpab.scratch.IN_MEMORY", short.samples.nbytes - 1)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
         (tmp_path / "scratch").mkdir()
         long = read_pair(*files)
