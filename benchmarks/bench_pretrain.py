@@ -33,7 +33,7 @@ def encoder_rows(case: str, precision: str) -> list[tuple[str, float, str]]:
     frames = config.spectrogram.window_frames
     identity = Normalisation(np.zeros(156, np.float32), np.ones(156, np.float32))
     encoder = Upstream.fresh(config.encoder, config.spectrogram, identity).encoder
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4, fused=True)
     clean, valid = torch.randn(batch, frames, 6, 26), torch.ones(batch, frames, dtype=torch.bool)
 
     def step() -> None:

@@ -108,9 +108,9 @@ def train(
     betas = (config.beta1, config.beta2)
     if config.weight_decay:
         head = network.head.parameters()
-        optimizer = torch.optim.AdamW(head, lr=config.rate, betas=betas, weight_decay=config.weight_decay)
+        optimizer = torch.optim.AdamW(head, lr=config.rate, betas=betas, weight_decay=config.weight_decay, fused=True)
     else:
-        optimizer = torch.optim.Adam(network.head.parameters(), lr=config.rate, betas=betas)
+        optimizer = torch.optim.Adam(network.head.parameters(), lr=config.rate, betas=betas, fused=True)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     network.train()

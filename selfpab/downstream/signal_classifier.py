@@ -123,7 +123,9 @@ class SignalClassifier:
     def _train(self, network: DeepConvLSTM, material: SignalMaterial) -> list[float]:
         """The loss of every step."""
         config, losses = self.config, []
-        optimizer = torch.optim.Adam(network.parameters(), lr=config.rate, betas=(config.beta1, config.beta2))
+        optimizer = torch.optim.Adam(
+            network.parameters(), lr=config.rate, betas=(config.beta1, config.beta2), fused=True
+        )
         network.train()
         for step in range(config.steps):
             for group in optimizer.param_groups:
