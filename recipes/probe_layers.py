@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from selfpab.data.datasets import open_dataset
-from selfpab.downstream.cuts import Cuts
+from selfpab.downstream.cuts import frames_by_run, side_by_side
 from selfpab.downstream.material import labelled
 from selfpab.downstream.states import Extractor
 from selfpab.evaluation.metrics import confusion, f1, macro_f1, mean_and_error
@@ -102,8 +102,7 @@ def features_of(
     """Class index of every labelled frame (F,), and per kind of feature (F, D) of the same frames."""
     shape = upstream.spectrogram
     extractors = {"pre-trained": Extractor.of_encoder(upstream), "untrained": Extractor.of_encoder(untrained)}
-    starts, stops = extractors["pre-trained"].windows(recording, step=shape.window_frames, to_the_end=False)
-    cuts = Cuts(starts, stops)
+    cuts = side_by_side(frames_by_run(recording, shape), length=shape.window_frames, step=shape.window_frames)
     answer = labelled(recording, activities, shape, 0.0).truth(cuts)  # type: ignore[arg-type]
     keep = answer >= 0
     values: dict[str, np.ndarray] = {}

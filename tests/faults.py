@@ -48,8 +48,15 @@ FAULTS = [
     Fault(
         "back and thigh swapped",
         "selfpab/downstream/cuts.py",
-        "pieces = recording.piece(low, high)[rows - low]",
-        "pieces = recording.piece(low, high)[rows - low][..., [3, 4, 5, 0, 1, 2]]",
+        "samples = recording.piece(low, high)",
+        "samples = np.ascontiguousarray(recording.piece(low, high)[:, [3, 4, 5, 0, 1, 2]])",
+        "tests/downstream/test_states.py",
+    ),
+    Fault(
+        "frames that reach over a gap",
+        "selfpab/downstream/cuts.py",
+        "if (starts + frame_samples <= stops).all():",
+        "if high - low >= frame_samples:",
         "tests/downstream/test_states.py",
     ),
     Fault(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,13 +25,14 @@ from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.spans import Spans
-from selfpab.downstream.states import AT_ONCE, Extractor, Pass, SpanStates, States
+from selfpab.downstream.states import AT_ONCE, Extractor, Pass, States
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
 from selfpab.features.normalisation import Moments, Normalisation, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.statistics import STATISTICS
 from selfpab.recording import UNLABELLED, Recording
+from selfpab.scratch import room_for
 from selfpab.seeding import seed_of
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.encoder import Encoder, EncoderConfig
@@ -215,9 +217,7 @@ def window_step(shape: SpectrogramConfig, config: FinetuneConfig) -> int:
     return step
 
 
-def sample_probabilities(
-    head: Head | RecurrentHead, states: States | SpanStates, samples: int, extractor: Extractor
-) -> np.ndarray:
+def sample_probabilities(head: Head | RecurrentHead, states: States, samples: int, extractor: Extractor) -> np.ndarray:
     """From states to one row of class probabilities per sample, float64 (N, K)."""
     values, starts, stops = frame_probabilities(head, states)
     return samples_from_frames(values, starts, stops, samples, frame_samples=extractor.shape.frame_samples)
@@ -225,24 +225,23 @@ def sample_probabilities(
 
 @torch.no_grad()
 def frame_probabilities(
-    head: Head | RecurrentHead, states: States | SpanStates, chances: Callable[[Tensor], Tensor] | None = None
+    head: Head | RecurrentHead, states: States, chances: Callable[[Tensor], Tensor] | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(probabilities float64 (F, K), first samples, stops of the segments) of the distinct frames, in order.
 
     chances : from logits (frames, K) to probabilities; none: softmax.
     """
     spans = states.spans
+
+    def worth(logits: Tensor) -> np.ndarray:
+        values = logits.double()
+        return (values.softmax(-1) if chances is None else chances(values)).cpu().numpy()
+
     if isinstance(states.values, Pass) and isinstance(head, Head):
-        logits = states.values.logits(head)
+        found = states.values.predictions(head, worth)
     else:
-        logits = _window_logits(head, states.values, spans)
-
-    def each() -> Iterator[np.ndarray]:
-        for some in logits:
-            values = some.double()
-            yield from (values.softmax(-1) if chances is None else chances(values)).cpu().numpy()
-
-    return mean_over_spans(each(), spans), spans.frame_starts, spans.frame_stops
+        found = map(worth, _window_logits(head, states.values, spans))
+    return mean_over_spans(chain.from_iterable(found), spans), spans.frame_starts, spans.frame_stops
 
 
 def _window_logits(head: Head | RecurrentHead, values: Iterable[np.ndarray], spans: Spans) -> Iterator[Tensor]:
@@ -265,7 +264,8 @@ def mean_over_spans(windows: Iterable[np.ndarray], spans: Spans) -> np.ndarray:
     held = np.zeros((len(spans.frame_starts), 1))
     for values, first, count in zip(windows, spans.firsts.tolist(), spans.counts.tolist(), strict=True):
         if total is None:
-            total = np.zeros((len(held), values.shape[1]))
+            total = room_for((len(held), values.shape[1]), np.float64)
+            total.fill(0.0)
         total[first : first + count] += values[:count]
         held[first : first + count] += 1
     if total is None:

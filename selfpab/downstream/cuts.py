@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from selfpab.features.framing import frame_samples_of, frame_starts, window_places
 from selfpab.features.spectrograms import SpectrogramConfig
@@ -123,10 +124,15 @@ def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: i
 def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int, turns: Turns | None = None) -> np.ndarray:
     """Samples of all real frames in g, one after the other, float32 (frames, frame_samples, 6); with `turns` upright."""
     real = cuts.starts >= 0
-    rows = frame_samples_of(cuts.starts[real], cuts.stops[real], frame_samples=frame_samples)
-    low, high = int(rows.min()), int(rows.max()) + 1
-    pieces = recording.piece(low, high)[rows - low]
-    return pieces if turns is None else turns.applied(pieces, cuts.starts[real])
+    starts, stops = cuts.starts[real], cuts.stops[real]
+    low, high = int(starts.min()), int(np.minimum(starts + frame_samples, stops).max())
+    samples = recording.piece(low, high)
+    if (starts + frame_samples <= stops).all():  # rows that lie in memory one after the other: a tenth of the time
+        every = sliding_window_view(samples.reshape(-1), frame_samples * samples.shape[1])[:: samples.shape[1]]
+        pieces = every[starts - low].reshape(len(starts), frame_samples, samples.shape[1])
+    else:
+        pieces = samples[frame_samples_of(starts, stops, frame_samples=frame_samples) - low]
+    return pieces if turns is None else turns.applied(pieces, starts)
 
 
 def _cuts(runs: Sequence[Run], length: int, firsts: Callable[[int], Sequence[int]]) -> Cuts:

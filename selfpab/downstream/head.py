@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from selfpab.baselines.deepconvlstm import DeepConvLSTM
 from selfpab.upstream.encoder import Encoder
+from selfpab.upstream.packed_products import rectified
 
 Valid = Bool[Tensor, "B T"] | None  # which frames are real; None: all
 
@@ -46,7 +47,7 @@ class Head(nn.Module):
     def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
         """Logits of what `features` or `summed` gave."""
         features = self.dropout(features)
-        return self.output(features if self.hidden is None else self.dropout(torch.relu(self.hidden(features))))
+        return self.output(features if self.hidden is None else self.dropout(rectified(self.hidden, features)))
 
     def features(self, states: Float[Tensor, "L B T D"]) -> Float[Tensor, "B T D"]:
         """What the head makes of the layers: their weighted sum, or the last one."""

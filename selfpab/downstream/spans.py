@@ -91,18 +91,3 @@ def to_the_last_frame(run: Run, *, length: int, step: int) -> Spans:
         return Spans(*run, np.zeros(1, np.int64), np.array([frames]), frames)
     firsts = np.arange(0, frames, step)
     return Spans(*run, firsts, np.minimum(length, frames - firsts), length)
-
-
-def spans_of(starts: np.ndarray, stops: np.ndarray) -> Spans:
-    """The same of windows given as (W, T) samples, -1 behind the end.
-
-    Raises ValueError where a window leaves out a frame that lies between its own.
-    """
-    valid = starts >= 0
-    unique, places = np.unique(starts[valid], return_index=True)
-    counts = valid.sum(axis=1)
-    firsts = np.searchsorted(unique, starts[:, 0]) if starts.size else np.empty(0, np.int64)
-    found = Spans(unique, stops[valid][places], firsts, counts, starts.shape[1])
-    if not np.array_equal(found.starts, starts):
-        raise ValueError("every window must hold frames that follow each other, without one of another window between")
-    return found

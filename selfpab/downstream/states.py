@@ -6,19 +6,20 @@ Legend: W windows, B of them at once, T frames of a window, L layers, D width, C
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run, side_by_side
+from selfpab.downstream.core_threads import one_core_each
+from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run
 from selfpab.downstream.head import Head, Network
-from selfpab.downstream.spans import Spans, spans_of
-from selfpab.downstream.spans import side_by_side as spans_side_by_side
+from selfpab.downstream.spans import Spans, side_by_side
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes
 from selfpab.features.statistics import frame_statistics
@@ -26,9 +27,14 @@ from selfpab.features.uprightness import Turns, upright_turns
 from selfpab.recording import Recording
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.engine import Precision, autocast, resolved_precision
+from selfpab.upstream.packed_products import with_packed_products
 
+Prediction = TypeVar("Prediction")
 AT_ONCE = 16  # windows per forward pass
-FRAMES_AT_ONCE = {"cpu": 1024, "cuda": 1 << 16}  # in prediction: what the layers make of them fits into a core's cache
+FRAMES_AT_ONCE = {
+    "cpu": 2048,
+    "cuda": 1 << 16,
+}  # in prediction, each thread: what a layer makes of them fits into a cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,32 +42,10 @@ class States:
     """Outputs for the windows of one recording, for one pass.
 
     values : W arrays (L, T, D), made as they are asked for; what stands behind the end of a shorter window means nothing.
-    starts, stops : int64 (W, T); first sample of every frame and where its segment ends, -1 behind the end.
     """
 
     values: Iterable[np.ndarray]
-    starts: np.ndarray
-    stops: np.ndarray
-
-    @property
-    def spans(self) -> Spans:
-        return spans_of(self.starts, self.stops)
-
-
-@dataclass(frozen=True, eq=False)
-class SpanStates:
-    """The same of windows whose (W, T) samples are made when they are asked for."""
-
-    values: Iterable[np.ndarray]
     spans: Spans
-
-    @cached_property
-    def starts(self) -> np.ndarray:
-        return self.spans.starts
-
-    @cached_property
-    def stops(self) -> np.ndarray:
-        return self.spans.stops
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,31 +82,19 @@ class Extractor:
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def windows(self, recording: Recording, *, step: int, to_the_end: bool) -> tuple[np.ndarray, np.ndarray]:
-        """(starts, stops) of the windows over a recording, int64 (W, T): `step` frames apart in every run.
-
-        to_the_end : take in the last samples and segments under a second, for prediction.
-        """
-        runs = frames_by_run(recording, self.shape, to_the_end=to_the_end)
-        cuts = side_by_side(runs, length=self.shape.window_frames, step=step)
-        return cuts.starts, cuts.stops
-
     def lazily(self, recording: Recording, cuts: Cuts | Spans) -> Iterable[np.ndarray]:
         """float32 (L, T, D) window by window: the memory of a week is that of an hour."""
         return Pass(self, recording, cuts)
 
-    def lazy_states(self, recording: Recording, starts: np.ndarray, stops: np.ndarray) -> States:
-        """States for one pass over the windows that `windows` gave."""
-        return States(self.lazily(recording, Cuts(starts, stops)), starts, stops)
-
     def spans(self, recording: Recording, *, step: int) -> Spans:
-        """The windows of `windows` for prediction, known by where they begin."""
+        """The windows over a recording for prediction, `step` frames apart in every run, last samples and segments under a
+        second taken in."""
         runs = frames_by_run(recording, self.shape, to_the_end=True)
-        return spans_side_by_side(runs, length=self.shape.window_frames, step=step)
+        return side_by_side(runs, length=self.shape.window_frames, step=step)
 
-    def span_states(self, recording: Recording, spans: Spans) -> SpanStates:
+    def span_states(self, recording: Recording, spans: Spans) -> States:
         """States for one pass over the windows that `spans` gave."""
-        return SpanStates(self.lazily(recording, spans), spans)
+        return States(self.lazily(recording, spans), spans)
 
     @torch.no_grad()
     def states(self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
@@ -178,20 +150,25 @@ class Pass:
             spectra, valid = self.extractor.spectra(self.recording, self.cuts[first : first + AT_ONCE], turns)
             yield from self.extractor.states(spectra, valid).transpose(0, 1).cpu().numpy()
 
-    def logits(self, head: Head) -> Iterator[Tensor]:
-        """(B, T, K) of some windows after others: without gradients, each frame's features computed once.
+    def predictions(self, head: Head, of_logits: Callable[[Tensor], Prediction]) -> Iterator[Prediction]:
+        """What `of_logits` makes of the logits (B, T, K) of some windows after others: each frame's features computed once.
 
-        Means nothing behind the end of a shorter window. In bf16 also the head computes in it.
+        There are no gradients. Logits mean nothing behind the end of a shorter window. In bf16 also the head computes in it.
         """
         extractor = self.extractor
-        network = half_precision(Network(extractor.network.encoder, head), extractor.precision, extractor.device)
+        network = for_prediction(Network(extractor.network.encoder, head), extractor.precision, extractor.device)
         turns = extractor.turns(self.recording)
         few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, self.cuts[:1].starts.size))
-        for first in range(0, len(self.cuts), 4 * few):  # these share the features of their frames
-            block = self.cuts[first : first + 4 * few]
+
+        def of_block(first: int) -> list[Prediction]:
+            block = self.cuts[first : first + 4 * few]  # these share the features of their frames
             features, places = self._features(network, block, turns)
-            for row in range(0, len(block), few):
-                yield self._logits(network, features, places[row : row + few])
+            rows = (slice(row, row + few) for row in range(0, len(block), few))
+            return [of_logits(self._logits(network, features, places[some])) for some in rows]
+
+        firsts = range(0, len(self.cuts), 4 * few)
+        blocks = one_core_each(of_block, firsts) if extractor.device.type == "cpu" else map(of_block, firsts)
+        return chain.from_iterable(blocks)
 
     @torch.inference_mode()
     def _features(self, network: Network, cuts: Cuts, turns: Turns | None) -> tuple[Tensor, Tensor]:
@@ -222,6 +199,12 @@ class Pass:
             windows = features[places]
             layers = [windows] if network.encoder is None else network.encoder.layer_outputs(windows, valid)
             return head.classified(head.summed(layers))
+
+
+def for_prediction(network: Network, precision: Precision, device: torch.device) -> Network:
+    """A network that computes the same without gradients, sooner: in bf16 its products' weights are made ready once."""
+    half = half_precision(network, precision, device)
+    return half if half is network else with_packed_products(half)
 
 
 def half_precision(network: Network, precision: Precision, device: torch.device) -> Network:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from selfpab.downstream import release
-from selfpab.downstream.states import Extractor, SpanStates
+from selfpab.downstream.states import Extractor, States
 from selfpab.recording import Recording
 
 Windows = Literal["auto", "ours", "authors"]
@@ -63,7 +63,7 @@ def window_states(
     finetune: Mapping[str, Any],
     windows: Literal["ours", "authors"],
     overlap: int | None = None,
-) -> SpanStates:
+) -> States:
     """States of all windows over a recording, for one pass.
 
     finetune : the settings of a fine-tuned model (`FinetuneConfig` as plain values); of an encoder, none.

@@ -105,7 +105,7 @@ class Model:
         """
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         states = window_states(recording, extractor, self.finetune, "ours")
-        starts, stops = states.starts, states.stops
+        starts, stops = states.spans.starts, states.spans.stops
         _, count_s, rows_of = second_rows(recording)
         total = np.zeros((count_s, extractor.width))
         count = np.zeros((len(total), 1))

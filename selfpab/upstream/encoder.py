@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from selfpab.features.statistics import STATISTICS
+from selfpab.upstream.packed_products import rectified
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Layer(nn.Module):
 
     def feed(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Every frame by itself."""
-        return self.dropout(self.narrow(self.dropout(F.relu(self.widen(hidden)))))
+        return self.dropout(self.narrow(self.dropout(rectified(self.widen, hidden))))
 
 
 def attention(
@@ -162,11 +163,12 @@ def attention(
     """Scaled dot-product attention over the frames to keep; `scale` is E ** -0.5 where it is not given.
 
     On CPU in bf16 torch's fused kernel is slower than plain products, backwards (benchmarks/RESULTS.md, "attention") and,
-    in `torch.inference_mode`, forwards, where the exponentials are faster in fp32; a T x T map per head is small here.
+    in `torch.inference_mode`, forwards, unless the processor multiplies tiles (AMX); a T x T map per head is small here.
     Everywhere else the fused kernel is the faster one.
     """
     forwards_only = torch.is_inference_mode_enabled()
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not (torch.is_grad_enabled() or forwards_only):
+    plainly = torch.is_grad_enabled() or (forwards_only and not multiplies_tiles())
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not plainly:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout, scale=scale)
     with torch.autocast("cpu", enabled=False):  # it would take the softmax of 599 x 599 maps in fp32
         scores = (query * (scale or query.shape[-1] ** -0.5)) @ key.transpose(-2, -1)
@@ -174,6 +176,13 @@ def attention(
             scores = scores.masked_fill(~keep, -torch.inf)
         shares = scores.float().softmax(-1).bfloat16() if forwards_only else scores.softmax(-1)
         return F.dropout(shares, dropout) @ value
+
+
+@lru_cache(maxsize=1)
+def multiplies_tiles() -> bool:
+    """Whether this processor has AMX (Intel, from 2023 on)."""
+    check = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(check and check())
 
 
 @lru_cache(maxsize=16)

@@ -50,9 +50,9 @@ def network_weights(classifier):
 
 def slow_probabilities(classifier, recording, step, to_spectra):
     """Every window alone, every frame's and every sample's average by a loop."""
-    starts, stops = classifier.extractor.windows(recording, step=step, to_the_end=True)
+    spans = classifier.extractor.spans(recording, step=step)
     frames = {}
-    for start, stop in zip(starts, stops, strict=True):
+    for start, stop in zip(spans.starts, spans.stops, strict=True):
         real = start >= 0
         spectra = torch.from_numpy(to_spectra(recording, start[real], stop[real]))[None]
         with torch.no_grad():
@@ -258,8 +258,8 @@ def test_bf16_predicts_as_fp32_does(toy, fitted):
 
 def test_states_of_one_pass_give_the_same(toy, fitted):
     recording, extractor = toy.person(segments=SHORT), fitted.extractor
-    cut = extractor.windows(recording, step=7, to_the_end=True)
-    states = extractor.lazy_states(recording, *cut)
+    states = extractor.span_states(recording, extractor.spans(recording, step=7))
+    states = States(iter(list(states.values)), states.spans)  # made before, so that the head takes them as they are
     lazy = sample_probabilities(extractor.network.head, states, len(recording), extractor)
     np.testing.assert_allclose(lazy, fitted.probabilities(recording), rtol=1e-6, atol=1e-9)
 
@@ -273,7 +273,12 @@ def test_what_cannot_be_done_is_said(toy, build, fitted, people):
         build(replace(QUICK, overlap=11))  # before an hour of training
     with pytest.raises(ValueError, match="p has no labels to train on"):
         build().fit([replace(toy.person(), labels=None)])
-    nothing = States([], np.empty((0, 11), np.int64), np.empty((0, 11), np.int64))
+    nothing = States(
+        [],
+        fitted.extractor.spans(
+            replace(toy.person(), samples=np.zeros((0, 6), np.float32), labels=None, segments=()), step=7
+        ),
+    )
     with pytest.raises(ValueError, match="the recording is empty"):
         sample_probabilities(Head(1, 156, 4, 3), nothing, 0, fitted.extractor)
     empty = replace(people[0], samples=np.zeros((0, 6), np.float32), labels=None, segments=())

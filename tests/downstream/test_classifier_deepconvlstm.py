@@ -65,7 +65,8 @@ def test_dropout_is_that_of_the_settings(toy, people):
 def test_a_short_window_is_the_same_padded_and_alone(toy, trained):
     """In training and in the validation's facts windows are padded, in prediction they are not."""
     extractor, recording = trained.extractor, toy.person("c", ((0, 200, 0.0),), seed=5)  # 7 frames of 11
-    starts, stops = extractor.windows(recording, step=7, to_the_end=True)
+    whole = extractor.spans(recording, step=7)[:]
+    starts, stops = whole.starts, whole.stops
     assert (starts >= 0).sum() == 7
     network = extractor.network
     with torch.no_grad():

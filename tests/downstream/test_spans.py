@@ -38,7 +38,6 @@ def test_side_by_side(lengths, length, data):
     runs, step = runs_of(lengths), data.draw(st.integers(1, length))
     wanted = cuts.side_by_side(runs, length=length, step=step)
     check_same(spans.side_by_side(runs, length=length, step=step), wanted)
-    check_same(spans.spans_of(wanted.starts, wanted.stops), wanted)
 
 
 def one_by_one(padded, shape, step):
@@ -57,10 +56,3 @@ def test_to_the_last_frame_they_are_those_of_the_release(samples, length, step):
     wanted = one_by_one(padded, shape, step)
     check_same(release.prediction_windows(padded, shape, step=step), wanted)
     check_same(found, wanted)
-    check_same(spans.spans_of(wanted.starts, wanted.stops), wanted)
-
-
-def test_a_window_that_leaves_out_a_frame_of_another_is_an_error():
-    starts = np.array([[0, 25, 50], [25, 75, -1]])
-    with pytest.raises(ValueError, match="frames that follow each other, without one of another window between"):
-        spans.spans_of(starts, np.where(starts >= 0, 200, -1))

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from selfpab.downstream.cuts import Cuts, side_by_side
+from selfpab.downstream.cuts import Cuts, frames_by_run
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.states import FRAMES_AT_ONCE, Extractor, half_precision
 from selfpab.features.normalisation import Normalisation
-from selfpab.recording import Recording, Segment
+from selfpab.recording import Recording
 from selfpab.upstream.encoder import Encoder
+
+
+def as_they_are(logits):
+    return logits
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,8 @@ def encoder(toy, normalisation):
 
 def test_windows_of_a_gapped_recording(encoder, gapped):
     """The first three segments are one run; the fourth is behind a gap of minutes."""
-    starts, stops = encoder.windows(gapped, step=11, to_the_end=True)
+    spans = encoder.spans(gapped, step=11)
+    starts, stops = spans.starts, spans.stops
     first = [0, 25, 50, 75, 100, 125, 150, 153]
     run = [*first, 203, *range(230, 651, 25), 650]
     other = list(range(700, 1051, 25))
@@ -45,27 +50,27 @@ def test_windows_of_a_gapped_recording(encoder, gapped):
 
 
 def test_training_leaves_out_tails_and_pieces_under_a_second(encoder, gapped):
-    starts, stops = encoder.windows(gapped, step=11, to_the_end=False)
-    assert (starts[starts >= 0] + 50 <= stops[starts >= 0]).all()
-    assert not {153, 203, 650} & set(starts.flatten().tolist())
+    starts, stops = (np.concatenate(sides) for sides in zip(*frames_by_run(gapped, encoder.shape), strict=True))
+    assert (starts + 50 <= stops).all()
+    assert not {153, 203, 650} & set(starts.tolist())
 
 
 def test_a_short_recording_is_one_window_padded_behind(encoder, toy):
-    starts, stops = encoder.windows(toy.person(segments=((0, 110, 0.0),)), step=11, to_the_end=True)
-    assert starts.tolist() == [[0, 25, 50, 60] + [-1] * 7]
-    assert stops.tolist() == [[110] * 4 + [-1] * 7]
+    spans = encoder.spans(toy.person(segments=((0, 110, 0.0),)), step=11)
+    assert spans.starts.tolist() == [[0, 25, 50, 60] + [-1] * 7]
+    assert spans.stops.tolist() == [[110] * 4 + [-1] * 7]
 
 
 def test_an_empty_recording_has_no_windows(encoder):
     empty = Recording("p", None, 50.0, np.zeros((0, 6), np.float32))
-    starts, stops = encoder.windows(empty, step=11, to_the_end=True)
-    assert starts.shape == stops.shape == (0, 11)
-    assert list(encoder.lazily(empty, Cuts(starts, stops))) == []
+    spans = encoder.spans(empty, step=11)
+    assert spans.starts.shape == spans.stops.shape == (0, 11)
+    assert list(encoder.lazily(empty, spans)) == []
 
 
 def test_spectra_are_those_of_torch_stft_frame_by_frame(encoder, gapped, toy, normalisation):
     for recording in (gapped, toy.person(segments=((0, 110, 0.0),))):
-        cuts = Cuts(*encoder.windows(recording, step=7, to_the_end=True))
+        cuts = encoder.spans(recording, step=7)[:]
         spectra, valid = encoder.spectra(recording, cuts)
         assert (valid.numpy() == (cuts.starts >= 0)).all()
         for window, real, start, stop in zip(spectra, valid, cuts.starts, cuts.stops, strict=True):
@@ -79,7 +84,7 @@ def test_states_are_the_layer_outputs_of_the_encoder(toy, gapped, normalisation)
     upstream.encoder.train()  # dropout must be off all the same
     extractor = Extractor.of_encoder(upstream, "fp32")
     assert (extractor.layers, extractor.width) == (2, 12)
-    cuts = Cuts(*extractor.windows(gapped, step=11, to_the_end=True))
+    cuts = extractor.spans(gapped, step=11)[:]
     values = list(extractor.lazily(gapped, cuts))
     assert len(values) == len(cuts)
     for window, states in enumerate(values):
@@ -93,7 +98,7 @@ def test_states_are_the_layer_outputs_of_the_encoder(toy, gapped, normalisation)
 
 def test_padding_reaches_the_states_of_real_frames_only_where_the_release_lets_it(encoder, toy):
     short = toy.person(segments=((0, 110, 0.0),))
-    cuts = Cuts(*encoder.windows(short, step=11, to_the_end=True))
+    cuts = encoder.spans(short, step=11)[:]
     (padded,) = encoder.lazily(short, cuts)
     (alone,) = encoder.lazily(short, Cuts(cuts.starts[:, :4], cuts.stops[:, :4]))
     np.testing.assert_allclose(padded[:, :4], alone, rtol=1e-4, atol=1e-5)
@@ -107,12 +112,12 @@ def test_padding_reaches_the_states_of_real_frames_only_where_the_release_lets_i
 
 
 def test_lazily_is_the_same_a_few_windows_at_a_time(encoder, gapped, monkeypatch):
-    cuts = Cuts(*encoder.windows(gapped, step=2, to_the_end=True))
+    cuts = encoder.spans(gapped, step=2)[:]
     whole = np.stack(list(encoder.lazily(gapped, cuts)))
     assert len(whole) == len(cuts) > 6
     monkeypatch.setattr("selfpab.downstream.states.AT_ONCE", 3)
     np.testing.assert_allclose(np.stack(list(encoder.lazily(gapped, cuts))), whole, rtol=1e-5, atol=1e-6)
-    lazy = encoder.lazy_states(gapped, cuts.starts, cuts.stops)
+    lazy = encoder.span_states(gapped, encoder.spans(gapped, step=2))
     assert not isinstance(lazy.values, list | np.ndarray)
     np.testing.assert_allclose(next(iter(lazy.values)), whole[0], rtol=1e-5, atol=1e-6)
 
@@ -121,7 +126,7 @@ def test_counts_and_g_give_the_same_states(encoder, gapped):
     counts = (gapped.samples * 1024).astype(np.int16)
     stored = replace(gapped, samples=counts, counts_per_g=1024)
     in_g = replace(gapped, samples=counts.astype(np.float32) / 1024)
-    cuts = Cuts(*encoder.windows(stored, step=11, to_the_end=True))
+    cuts = encoder.spans(stored, step=11)[:]
     for one, other in zip(encoder.lazily(stored, cuts), encoder.lazily(in_g, cuts), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -129,7 +134,7 @@ def test_counts_and_g_give_the_same_states(encoder, gapped):
 def test_the_bare_spectrogram_is_one_layer(toy, gapped, normalisation):
     extractor = Extractor(Network(None, Head(1, 156, 4, 3)), toy.shape, normalisation, "fp32")
     assert (extractor.layers, extractor.width) == (1, 156)
-    cuts = Cuts(*extractor.windows(gapped, step=11, to_the_end=True))
+    cuts = extractor.spans(gapped, step=11)[:]
     spectra, _ = extractor.spectra(gapped, cuts)
     np.testing.assert_array_equal(np.stack(list(extractor.lazily(gapped, cuts)))[:, 0], spectra.numpy())
 
@@ -148,21 +153,11 @@ def test_no_gradient_and_no_change_of_mode(encoder, toy):
 
 
 def test_bf16_gives_the_same_to_its_precision(encoder, gapped):
-    cuts = Cuts(*encoder.windows(gapped, step=11, to_the_end=True))
+    cuts = encoder.spans(gapped, step=11)[:]
     exact = np.stack(list(encoder.lazily(gapped, cuts)))
     coarse = np.stack(list(replace(encoder, precision="bf16").lazily(gapped, cuts)))
     assert coarse.dtype == np.float32
     assert 0 < abs(coarse - exact).max() < 0.1
-
-
-def test_windows_agree_with_side_by_side(encoder, toy):
-    moved = toy.person(segments=((0, 500, 0.0), (500, 900, 100.0)))
-    run = [(np.arange(0, 451, 25), np.full(19, 500)), (np.arange(500, 851, 25), np.full(15, 900))]
-    cuts = side_by_side(run, length=11, step=6)
-    starts, stops = encoder.windows(moved, step=6, to_the_end=False)
-    np.testing.assert_array_equal(starts, cuts.starts)
-    np.testing.assert_array_equal(stops, cuts.stops)
-    assert moved.segments[1] == Segment(500, 900, 100.0)
 
 
 def slow_logits(extractor, recording, spans, head):
@@ -191,7 +186,7 @@ def test_a_pass_gives_what_the_head_makes_of_the_states(toy, gapped, normalisati
     short = toy.person(segments=((0, 110, 0.0), (110, 122, 100.0), (122, 900, 200.0)))
     for recording in (gapped, short):
         spans = extractor.spans(recording, step=4)
-        fast = [window for some in extractor.lazily(recording, spans).logits(head) for window in some]
+        fast = [window for some in extractor.lazily(recording, spans).predictions(head, as_they_are) for window in some]
         slow = list(slow_logits(extractor, recording, spans, head))
         assert len(fast) == len(slow) == len(spans) > 2
         for one, other, count in zip(fast, slow, spans.counts, strict=True):
@@ -203,7 +198,7 @@ def test_a_pass_without_an_encoder_and_with_the_last_layer_alone(toy, gapped, no
     bare = Extractor(Network(None, Head(1, 156, 4, 3)), toy.shape, normalisation, "fp32")
     for extractor, head in ((bare, bare.network.head), (encoder, Head(2, 12, 0, 3, weighted=False))):
         spans = extractor.spans(gapped, step=7)
-        fast = torch.cat(list(extractor.lazily(gapped, spans).logits(head)))
+        fast = torch.cat(list(extractor.lazily(gapped, spans).predictions(head, as_they_are)))
         for one, other, count in zip(fast, slow_logits(extractor, gapped, spans, head), spans.counts, strict=True):
             np.testing.assert_allclose(one[:count].numpy(), other.numpy(), rtol=1e-5, atol=1e-5)
 
@@ -211,12 +206,12 @@ def test_a_pass_without_an_encoder_and_with_the_last_layer_alone(toy, gapped, no
 def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(encoder, gapped, monkeypatch):
     """What it holds in between is that of a few windows; their common frames are computed once."""
     head, spans = Head(2, 12, 5, 3), encoder.spans(gapped, step=2)
-    whole = list(encoder.lazily(gapped, spans).logits(head))
+    whole = list(encoder.lazily(gapped, spans).predictions(head, as_they_are))
     assert [len(some) for some in whole] == [len(spans)]
     counted, real = [], Extractor.features
     monkeypatch.setattr(Extractor, "features", lambda self, p: (counted.append(len(p)), real(self, p))[1])
     monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 2 * 11)
-    few = list(encoder.lazily(gapped, spans).logits(head))
+    few = list(encoder.lazily(gapped, spans).predictions(head, as_they_are))
     assert max(len(some) for some in few) == 2
     np.testing.assert_allclose(torch.cat(few).numpy(), whole[0].numpy(), rtol=1e-5, atol=1e-6)
     assert max(counted) <= 11

@@ -190,15 +190,10 @@ def test_windows_of_the_release_attend_to_what_stands_behind_the_end():
     extractor = Extractor.of_encoder(model_of(replace(PAPER, window_frames=21), {}).upstream, "fp32")
     given = recording(1310)
     padded = release.padded(given, extractor.shape)
-    assert len(window_states(given, extractor, {}, "authors").starts) == (len(padded) - 50) // 25 + 1
-    values = list(window_states(given, extractor, {}, "authors").values)
-    masked = list(extractor.lazy_states(padded, *_starts(given, extractor)).values)
-    assert np.abs(values[-1][:, 0] - masked[-1][:, 0]).max() > 1e-3
-
-
-def _starts(given, extractor):
     states = window_states(given, extractor, {}, "authors")
-    return states.starts, states.stops
+    assert len(states.spans) == (len(padded) - 50) // 25 + 1
+    values, masked = list(states.values), list(extractor.lazily(padded, states.spans))
+    assert np.abs(values[-1][:, 0] - masked[-1][:, 0]).max() > 1e-3
 
 
 def test_an_empty_recording_is_an_error():

@@ -107,9 +107,9 @@ def test_overlapping_windows_are_averaged_frame_by_frame(folder):
     """Softmax of every frame in every window, averaged; by a loop."""
     model, given = load(folder, precision="fp32"), recording()
     extractor = Extractor.of_encoder(model.upstream, "fp32")
-    starts, stops = extractor.windows(given, step=599 - OVERLAP, to_the_end=True)
+    spans = extractor.spans(given, step=599 - OVERLAP)
     found: dict[int, list[np.ndarray]] = {}
-    for window, begins in zip(extractor.lazy_states(given, starts, stops).values, starts, strict=True):
+    for window, begins in zip(extractor.lazily(given, spans), spans.starts, strict=True):
         with torch.no_grad():
             logits = model.head(torch.from_numpy(window[:, None]).float())[0]
         for begin, each in zip(begins, logits.double().softmax(-1).numpy(), strict=True):
@@ -149,8 +149,9 @@ def test_another_rate_is_an_error(folder, call):
 def slow_embedding(model, given, offset_s):
     """Sums and counts by loops over windows, frames and seconds."""
     extractor = Extractor.of_encoder(model.upstream, "fp32")
-    starts, stops = extractor.windows(given, step=599 - OVERLAP, to_the_end=True)
-    values = np.stack(list(extractor.lazy_states(given, starts, stops).values)).astype(np.float64)
+    spans = extractor.spans(given, step=599 - OVERLAP)
+    starts, stops = spans.starts, spans.stops
+    values = np.stack(list(extractor.lazily(given, spans))).astype(np.float64)
     second = np.floor(given.sample_times_s() + offset_s + 1e-9).astype(int)
     by_middle, by_touch = {}, {}
     for window in range(len(starts)):

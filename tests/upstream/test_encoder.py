@@ -35,6 +35,23 @@ def test_the_plain_products_of_cpu_training_are_the_fused_attention():
         torch.testing.assert_close(plain, fused, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("tiles", [True, False])
+def test_prediction_takes_the_fused_kernel_where_tiles_are_multiplied(tiles, monkeypatch):
+    torch.manual_seed(1)
+    query, key, value = torch.randn(3, 2, 3, 37, 8).bfloat16()
+    keep = (torch.arange(37) < 30).expand(2, 1, 1, 37)
+    fused, called = torch.nn.functional.scaled_dot_product_attention, []
+    monkeypatch.setattr("selfpab.upstream.encoder.multiplies_tiles", lambda: tiles)
+    monkeypatch.setattr(
+        "torch.nn.functional.scaled_dot_product_attention", lambda *a, **k: (called.append(1), fused(*a, **k))[1]
+    )
+    with torch.inference_mode():
+        found = attention(query, key, value, keep, 0.0)
+    assert bool(called) == tiles
+    exact = fused(query.float(), key.float(), value.float(), attn_mask=keep)
+    torch.testing.assert_close(found.float(), exact, rtol=0.02, atol=0.02)
+
+
 def test_frames_behind_the_end_do_not_reach_real_ones():
     torch.manual_seed(2)
     encoder = Encoder(156, **SHAPE).eval()
