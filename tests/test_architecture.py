@@ -20,6 +20,7 @@ LAYERS = [  # ground first
         "provenance",
         "progress",
         "allocator",
+        "core_threads",
         "scratch",
         "writing",
         "workers",

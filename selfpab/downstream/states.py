@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from selfpab.downstream.core_threads import one_core_each
+from selfpab.core_threads import one_core_each
 from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.spans import Spans, side_by_side

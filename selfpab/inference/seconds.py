@@ -7,11 +7,14 @@ Legend: N samples, R seconds, K classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
 from selfpab.activities import Activities
+from selfpab.core_threads import one_core_each
 from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
 from selfpab.features.enmo import enmo_mg
 from selfpab.inference.decisions import Decision, decide
@@ -80,14 +83,13 @@ def _means(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every second: `chances` of the mean probabilities (R, K), mean ENMO in mg (R, 2), both float32, and gaps (R,)."""
     _, count, rows_of = second_rows(recording)
+    stops = _blocks(recording, rows_of)
     mean = np.zeros((count, frames.values.shape[1]), np.float32)
     enmo = np.zeros((count, len(SENSORS)), np.float32)
     gap = np.ones(count, bool)
-    longest_second, stop = math.ceil(recording.rate_hz), 0
-    while stop < len(recording):
-        first, stop = stop, min(stop + BLOCK_SAMPLES, len(recording))
-        behind = np.arange(stop - 1, min(stop + longest_second, len(recording)))
-        stop += int(np.count_nonzero(rows_of(behind[1:]) == rows_of(behind[:1])))  # no second is in two blocks
+
+    def fill(block: tuple[int, int]) -> None:
+        first, stop = block
         rows = rows_of(np.arange(first, stop))
         here, local = slice(rows[0], rows[-1] + 1), rows - rows[0]
         samples = np.bincount(local)
@@ -100,7 +102,20 @@ def _means(
         lengths = np.diff(edges, append=stop)
         means = _sums(local[edges - first], frames.at(edges) * lengths[:, None]) / weight
         mean[here] = means if chances is None else chances(means)
+
+    for _ in one_core_each(fill, pairwise(stops)):
+        pass
     return mean, enmo, gap
+
+
+def _blocks(recording: Recording, rows_of: Callable[[np.ndarray], np.ndarray]) -> list[int]:
+    """Samples at which blocks begin, and the last one's end: about `BLOCK_SAMPLES` apart, and no second is in two blocks."""
+    edges, longest_second = [0], math.ceil(recording.rate_hz)
+    while edges[-1] < len(recording):
+        stop = min(edges[-1] + BLOCK_SAMPLES, len(recording))
+        behind = np.arange(stop - 1, min(stop + longest_second, len(recording)))
+        edges.append(stop + int(np.count_nonzero(rows_of(behind[1:]) == rows_of(behind[:1]))))
+    return edges
 
 
 def _sums(rows: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from selfpab.downstream.core_threads import one_core_each
+from selfpab.core_threads import one_core_each
 
 
 @pytest.fixture(params=[1, 3])

@@ -7,13 +7,14 @@ busy, and what comes out does not depend on how many there are.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-import torch
+from selfpab.workers import threads_each
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,19 +23,23 @@ Result = TypeVar("Result")
 def one_core_each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Results in the order of the items, as many at once as torch has threads here, each with one of them.
 
+    Where nobody has imported torch, as many as there are cores (`workers.threads_each`).
     Of the items only those are taken that are worked on or about to be. What a task raises is raised where its result
     would have come. Inference mode, autocast and gradients are a thread's own: a task has to set them itself.
 
     >>> list(one_core_each(lambda number: number**2, range(4)))
     [0, 1, 4, 9]
     """
-    threads = torch.get_num_threads()
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else threads_each(1)
     if threads == 1:
         yield from map(task, items)
         return
     waiting: deque[Future[Result]] = deque()
     left = iter(items)
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(
+        threads, initializer=torch.set_num_threads if torch else None, initargs=(1,) * bool(torch)
+    )
     try:
         waiting.extend(pool.submit(task, item) for item in islice(left, threads + 1))
         while waiting:
@@ -43,4 +48,5 @@ def one_core_each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iter
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # of threads that begin later; this one kept its own
+        if torch:
+            torch.set_num_threads(threads)  # of threads that begin later; this one kept its own
