@@ -60,6 +60,27 @@ FAULTS = [
         "tests/downstream/test_states.py",
     ),
     Fault(
+        "threads' results out of order",
+        "selfpab/core_threads.py",
+        "waiting.popleft().result()",
+        "waiting.pop().result()",
+        "tests/test_core_threads.py",
+    ),
+    Fault(
+        "no ReLU in packed products",
+        "selfpab/upstream/packed_products.py",
+        'return self._product(values, "relu")',
+        'return self._product(values, "none")',
+        "tests/upstream/test_packed_products.py",
+    ),
+    Fault(
+        "no room kept for a second at the rim of a block",
+        "selfpab/inference/seconds.py",
+        "edges.append(stop + int(",
+        "edges.append(stop + 0 * int(",
+        "tests/inference/test_seconds.py",
+    ),
+    Fault(
         "back and thigh swapped in the corpus",
         "selfpab/data/windows.py",
         "counts[row, at:] = 0",

@@ -171,6 +171,7 @@ def attention(
     if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not plainly:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout, scale=scale)
     with torch.autocast("cpu", enabled=False):  # it would take the softmax of 599 x 599 maps in fp32
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()  # else every product copies them
         scores = (query * (scale or query.shape[-1] ** -0.5)) @ key.transpose(-2, -1)
         if keep is not None:
             scores = scores.masked_fill(~keep, -torch.inf)
