@@ -110,7 +110,7 @@ def features_of(
     values["spectrum"] = spectra.numpy()[keep]
     values["spectrum, neighbours"] = with_neighbours(spectra, valid).numpy()[keep]
     for kind, extractor in extractors.items():
-        states = np.stack(list(extractor.lazy_states(recording, starts, stops).values))  # (W, L, T, D)
+        states = np.stack(list(extractor.lazily(recording, cuts)))  # (W, L, T, D)
         for layer in range(states.shape[1]):
             values[f"{kind}, layer {layer + 1}"] = states[:, layer][keep]
     return answer[keep], values

@@ -37,16 +37,22 @@ def one_core_each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iter
         return
     waiting: deque[Future[Result]] = deque()
     left = iter(items)
-    pool = ThreadPoolExecutor(
-        threads, initializer=torch.set_num_threads if torch else None, initargs=(1,) * bool(torch)
-    )
+
+    def begin() -> None:
+        if torch:
+            torch.set_num_threads(1)
+            torch.get_num_threads()  # else the number would be looked up at this thread's first product
+
+    pool = ThreadPoolExecutor(threads, initializer=begin)
     try:
         waiting.extend(pool.submit(task, item) for item in islice(left, threads + 1))
         while waiting:
             result = waiting.popleft().result()
+            if torch:
+                torch.set_num_threads(threads)  # of threads that begin meanwhile; this one kept its own
             waiting.extend(pool.submit(task, item) for item in islice(left, 1))
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
         if torch:
-            torch.set_num_threads(threads)  # of threads that begin later; this one kept its own
+            torch.set_num_threads(threads)

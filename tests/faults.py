@@ -81,6 +81,13 @@ FAULTS = [
         "tests/inference/test_seconds.py",
     ),
     Fault(
+        "never a second look",
+        "selfpab/downstream/states.py",
+        "return unsure[places + counts] > unsure[places]",
+        "return unsure[places + counts] < unsure[places]",
+        "tests/downstream/test_states.py",
+    ),
+    Fault(
         "back and thigh swapped in the corpus",
         "selfpab/data/windows.py",
         "counts[row, at:] = 0",

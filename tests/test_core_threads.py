@@ -45,6 +45,16 @@ def test_afterwards_torch_has_its_threads_again(threads):
     assert found == [threads]
 
 
+def test_a_thread_that_begins_meanwhile_has_all_of_them(threads):
+    results, found = one_core_each(abs, range(9)), []
+    next(results)
+    other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert list(results) == list(range(1, 9))
+    assert found == [threads]
+
+
 def test_items_are_taken_as_they_are_needed(threads):
     taken = []
 

@@ -31,7 +31,7 @@ GROUP_S = 0.02  # samples are summed up so long before their times are known (ou
 STEPS = 1 << 14  # of movement made at once
 EPOCHS = 1 << 12  # of stillness made at once
 AT_ONCE = 3600  # blocks of a file that was read whole, summed up at once: an hour
-LONGEST_DAYS = 100  # a battery lasts for 30 at 50 Hz; movement of so many needs 0.9 GB
+LONGEST_DAYS = 100  # a battery lasts for 30 at 50 Hz; movement of so many are 0.9 GB of a mapped file
 
 STILLNESS = np.dtype(
     [
@@ -79,7 +79,8 @@ def survey(path: str | Path) -> Survey:
     """Survey a file: .gt3x and .bin as `other_makers.read_other` has them, which reads them whole, any other as .cwa.
 
     Epochs of stillness are whole blocks of one run, as many as come closest to 10 s; the rest of a run shorter than
-    that is in none. A week at 100 Hz of .cwa needs a quarter of a GB on the way and keeps a tenth, in movement and blocks.
+    that is in none. A week at 100 Hz of .cwa needs a quarter of a GB on the way and keeps a tenth, in movement and blocks;
+    most of it lies in mapped files (`scratch.room_for`).
 
     Raises RecordingError as `cwa.read_cwa` or `read_other`, and for a file that spans more than 100 days.
     """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -231,43 +230,43 @@ def frame_probabilities(
 
     chances : from logits (frames, K) to probabilities; none: softmax.
     """
-    spans = states.spans
+    spans, within = states.spans, states.values
 
     def worth(logits: Tensor) -> np.ndarray:
         values = logits.double()
         return (values.softmax(-1) if chances is None else chances(values)).cpu().numpy()
 
-    if isinstance(states.values, Pass) and isinstance(head, Head):
-        found = states.values.predictions(head, worth)
+    if isinstance(within, Pass) and isinstance(head, Head):
+        found = within.looks(head, worth, states.between, states.sure)
     else:
-        found = map(worth, _window_logits(head, states.values, spans))
-    return mean_over_spans(chain.from_iterable(found), spans), spans.frame_starts, spans.frame_stops
+        found = zip(spans.firsts.tolist(), map(worth, _window_logits(head, within, spans)), strict=True)
+    return mean_over_windows(found, len(spans.frame_starts)), spans.frame_starts, spans.frame_stops
 
 
 def _window_logits(head: Head | RecurrentHead, values: Iterable[np.ndarray], spans: Spans) -> Iterator[Tensor]:
-    """(1, frames, K) window by window, without what stands behind the end."""
+    """(frames, K) window by window, without what stands behind the end."""
     device = next(head.parameters()).device
     for window, count in zip(values, spans.counts, strict=True):
-        yield head(torch.from_numpy(window[:, None, :count]).to(device).float())
+        yield head(torch.from_numpy(window[:, None, :count]).to(device).float())[0]
 
 
-def mean_over_spans(windows: Iterable[np.ndarray], spans: Spans) -> np.ndarray:
+def mean_over_windows(windows: Iterable[tuple[int, np.ndarray]], frames: int) -> np.ndarray:
     """Mean over all windows that hold a frame, float64 (F, K).
 
-    windows : for each window the values of its frames, (at least as many as it has, K); those behind its end do not count.
+    windows : the first frame of each, and the values of its frames, (frames of it, K), in any order.
+    frames : F; every one is in a window.
 
-    >>> spans = Spans(np.array([0, 25, 50]), np.array([90, 90, 90]), np.array([0, 1]), np.array([2, 2]), 2)
-    >>> mean_over_spans([np.array([[1.0], [2.0]]), np.array([[4.0], [5.0]])], spans).ravel().tolist()
+    >>> mean_over_windows([(0, np.array([[1.0], [2.0]])), (1, np.array([[4.0], [5.0]]))], 3).ravel().tolist()
     [1.0, 3.0, 5.0]
     """
     total: np.ndarray | None = None
-    held = np.zeros((len(spans.frame_starts), 1))
-    for values, first, count in zip(windows, spans.firsts.tolist(), spans.counts.tolist(), strict=True):
+    held = np.zeros((frames, 1))
+    for first, values in windows:
         if total is None:
-            total = room_for((len(held), values.shape[1]), np.float64)
+            total = room_for((frames, values.shape[1]), np.float64)
             total.fill(0.0)
-        total[first : first + count] += values[:count]
-        held[first : first + count] += 1
+        total[first : first + len(values)] += values
+        held[first : first + len(values)] += 1
     if total is None:
         raise ValueError("the recording is empty: there is nothing to predict")
     total /= held

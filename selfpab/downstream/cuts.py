@@ -37,6 +37,11 @@ class Cuts:
     def __getitem__(self, rows: slice) -> Cuts:
         return Cuts(self.starts[rows], self.stops[rows])
 
+    @staticmethod
+    def joined(parts: Sequence[Cuts]) -> Cuts:
+        """The windows of all parts, which have the same length, one after the other."""
+        return Cuts(*(np.concatenate([getattr(part, side) for part in parts]) for side in ("starts", "stops")))
+
 
 def frames_by_run(recording: Recording, shape: SpectrogramConfig, *, to_the_end: bool = False) -> list[Run]:
     """The frames of every run. to_the_end : take in last samples and segments under a second, for prediction."""

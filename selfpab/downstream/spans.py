@@ -6,7 +6,7 @@ Legend: F frames of a recording, W windows, T frames of a window.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,6 +72,22 @@ def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Spans:
     nothing = np.empty(0, np.int64)
     starts, stops = (np.concatenate([nothing, *(run[side] for run in runs)]) for side in (0, 1))
     return Spans(starts, stops, firsts, counts, length)
+
+
+def half_way(tiles: Spans, runs: Sequence[Run]) -> Spans:
+    """For each window of `side_by_side` the one half way to the next of its run; without frames where it is the last.
+
+    >>> run = np.arange(0, 175, 25), np.full(7, 200)
+    >>> between = half_way(side_by_side([run], length=3, step=3), [run])
+    >>> between.firsts.tolist(), between.counts.tolist()
+    ([2, 4, 0], [3, 3, 0])
+    """
+    which = np.searchsorted(np.cumsum([len(starts) for starts, _ in runs]), tiles.firsts, side="right")
+    firsts, counts = np.zeros_like(tiles.firsts), np.zeros_like(tiles.counts)
+    followed = np.flatnonzero(np.diff(which) == 0)
+    firsts[followed] = (tiles.firsts[followed] + tiles.firsts[followed + 1] + 1) // 2
+    counts[followed] = tiles.length
+    return replace(tiles, firsts=firsts, counts=counts)
 
 
 def every_frame(recording: Recording, shape: SpectrogramConfig) -> Run:

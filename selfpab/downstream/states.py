@@ -6,10 +6,9 @@ Legend: W windows, B of them at once, T frames of a window, L layers, D width, C
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from selfpab.core_threads import one_core_each
 from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run
 from selfpab.downstream.head import Head, Network
-from selfpab.downstream.spans import Spans, side_by_side
+from selfpab.downstream.spans import Spans, half_way, side_by_side
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes
 from selfpab.features.statistics import frame_statistics
@@ -29,12 +28,8 @@ from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.engine import Precision, autocast, resolved_precision
 from selfpab.upstream.packed_products import with_packed_products
 
-Prediction = TypeVar("Prediction")
 AT_ONCE = 16  # windows per forward pass
-FRAMES_AT_ONCE = {
-    "cpu": 2048,
-    "cuda": 1 << 16,
-}  # in prediction, each thread: what a layer makes of them fits into a cache
+FRAMES_AT_ONCE = {"cpu": 2048, "cuda": 1 << 16}  # in prediction, a thread: what a layer makes of them fits into a cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +37,14 @@ class States:
     """Outputs for the windows of one recording, for one pass.
 
     values : W arrays (L, T, D), made as they are asked for; what stands behind the end of a shorter window means nothing.
+    between : further windows, for who looks a second time where the first look leaves doubt (`Pass.looks`).
+    sure : the probability from which on a frame is not doubtful.
     """
 
     values: Iterable[np.ndarray]
     spans: Spans
+    between: Spans | None = None
+    sure: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +90,12 @@ class Extractor:
         second taken in."""
         runs = frames_by_run(recording, self.shape, to_the_end=True)
         return side_by_side(runs, length=self.shape.window_frames, step=step)
+
+    def two_looks(self, recording: Recording, *, step: int) -> tuple[Spans, Spans]:
+        """Every other one of such windows, and for each the one half way to the next."""
+        runs = frames_by_run(recording, self.shape, to_the_end=True)
+        tiles = side_by_side(runs, length=self.shape.window_frames, step=2 * step)
+        return tiles, half_way(tiles, runs)
 
     def span_states(self, recording: Recording, spans: Spans) -> States:
         """States for one pass over the windows that `spans` gave."""
@@ -150,24 +155,45 @@ class Pass:
             spectra, valid = self.extractor.spectra(self.recording, self.cuts[first : first + AT_ONCE], turns)
             yield from self.extractor.states(spectra, valid).transpose(0, 1).cpu().numpy()
 
-    def predictions(self, head: Head, of_logits: Callable[[Tensor], Prediction]) -> Iterator[Prediction]:
-        """What `of_logits` makes of the logits (B, T, K) of some windows after others: each frame's features computed once.
+    def looks(
+        self, head: Head, of_logits: Callable[[Tensor], np.ndarray], between: Spans | None = None, sure: float = 1.0
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """(first frame, what `of_logits` makes of the logits of its frames (count, K)) of window after window.
 
-        There are no gradients. Logits mean nothing behind the end of a shorter window. In bf16 also the head computes in it.
+        There are no gradients, and each frame's features are computed once for some windows. In bf16 also the head
+        computes in it.
+
+        between : for each window one that lies between it and the next, or one without frames. It is looked through only
+            where one of its frames has no value of at least `sure` from the first look; at the end of a block always.
         """
-        extractor = self.extractor
+        spans, extractor = self.cuts, self.extractor
+        assert isinstance(spans, Spans)
         network = for_prediction(Network(extractor.network.encoder, head), extractor.precision, extractor.device)
         turns = extractor.turns(self.recording)
-        few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, self.cuts[:1].starts.size))
+        few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, spans.length))
+        many = 4 * few if between is None else 2 * few  # these share the features of their frames
 
-        def of_block(first: int) -> list[Prediction]:
-            block = self.cuts[first : first + 4 * few]  # these share the features of their frames
-            features, places = self._features(network, block, turns)
-            rows = (slice(row, row + few) for row in range(0, len(block), few))
-            return [of_logits(self._logits(network, features, places[some])) for some in rows]
+        @torch.inference_mode()
+        def of_block(begin: int) -> list[tuple[int, np.ndarray]]:
+            rows = slice(begin, begin + many)
+            cuts = [looked[rows] for looked in (spans, between) if looked is not None]
+            features, places = self._features(network, Cuts.joined(cuts), turns)
 
-        firsts = range(0, len(self.cuts), 4 * few)
-        blocks = one_core_each(of_block, firsts) if extractor.device.type == "cpu" else map(of_block, firsts)
+            def through(chosen: np.ndarray) -> Iterator[np.ndarray]:
+                for at in range(0, len(chosen), few):
+                    yield from of_logits(self._logits(network, features, places[chosen[at : at + few]]))
+
+            firsts, counts = spans.firsts[rows], spans.counts[rows]
+            tiles = through(np.arange(len(firsts)))
+            found = [(int(a), values[:n]) for a, n, values in zip(firsts, counts, tiles, strict=True)]
+            if between is not None:
+                chosen = np.flatnonzero(_doubtful(found, between.firsts[rows], between.counts[rows], sure))
+                again = through(len(firsts) + chosen)
+                found += zip(between.firsts[rows][chosen].tolist(), again, strict=True)
+            return found
+
+        begins = range(0, len(spans), many)
+        blocks = one_core_each(of_block, begins) if extractor.device.type == "cpu" else map(of_block, begins)
         return chain.from_iterable(blocks)
 
     @torch.inference_mode()
@@ -182,8 +208,14 @@ class Pass:
         for begin in range(0, len(starts), FRAMES_AT_ONCE[extractor.device.type] // 2):
             rows = slice(begin, begin + FRAMES_AT_ONCE[extractor.device.type] // 2)
             here = Cuts(starts[None, rows], stops[None, rows])
-            pieces = torch.from_numpy(frame_pieces(self.recording, here, extractor.shape.frame_samples, turns))
-            parts.append(extractor.features(pieces.to(extractor.device)))
+            pieces = frame_pieces(self.recording, here, extractor.shape.frame_samples, turns)
+            if self.recording.counts_per_g is None and not np.isfinite(pieces).all():
+                frame = int(starts[rows][~np.isfinite(pieces).all(axis=(1, 2))][0])
+                raise ValueError(
+                    f"{self.recording.subject} has a value that is not finite within the second that begins at sample {frame}; "
+                    "leave such samples out, and let a new segment begin behind them"
+                )
+            parts.append(extractor.features(torch.from_numpy(pieces).to(extractor.device)))
         parts.append(torch.zeros_like(parts[0][:1]))
         with autocast(extractor.precision, extractor.device):
             spectra = torch.cat(parts)
@@ -199,6 +231,19 @@ class Pass:
             windows = features[places]
             layers = [windows] if network.encoder is None else network.encoder.layer_outputs(windows, valid)
             return head.classified(head.summed(layers))
+
+
+def _doubtful(
+    found: Sequence[tuple[int, np.ndarray]], firsts: np.ndarray, counts: np.ndarray, sure: float
+) -> np.ndarray:
+    """Which windows have a frame that was not found, or without a value of at least `sure`: bool (W,)."""
+    lowest = found[0][0]
+    best = np.zeros(max(found[-1][0] + len(found[-1][1]), int((firsts + counts).max())) - lowest)
+    for first, values in found:
+        best[first - lowest :][: len(values)] = values.max(axis=1)
+    unsure = np.cumsum(np.append(0, best < sure))
+    places = np.where(counts > 0, firsts - lowest, 0)
+    return unsure[places + counts] > unsure[places]
 
 
 def for_prediction(network: Network, precision: Precision, device: torch.device) -> Network:

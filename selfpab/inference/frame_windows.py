@@ -17,6 +17,7 @@ from selfpab.recording import Recording
 
 Windows = Literal["auto", "ours", "authors"]
 OVERLAP = 120  # frames that neighbouring windows share where nothing says otherwise; a quarter of shorter windows
+SURE = 0.9  # ours: a frame whose best probability is less is looked at in a second window (results/second-look)
 FOLD = 50  # windows of the release that hold a frame: 599 / 12
 
 
@@ -63,14 +64,21 @@ def window_states(
     finetune: Mapping[str, Any],
     windows: Literal["ours", "authors"],
     overlap: int | None = None,
+    *,
+    doubting: bool = False,
 ) -> States:
     """States of all windows over a recording, for one pass.
 
     finetune : the settings of a fine-tuned model (`FinetuneConfig` as plain values); of an encoder, none.
     overlap : frames that neighbouring windows share; None: `step_of` says.
+    doubting : where windows share half of their frames or more, so that every other one holds all frames, give the others for
+        a second look where the first leaves doubt.
     """
     step = step_of(extractor, finetune, windows, overlap)
     if windows == "ours":
+        if doubting and 2 * step <= extractor.shape.window_frames:
+            spans, between = extractor.two_looks(recording, step=step)
+            return replace(extractor.span_states(recording, spans), between=between, sure=SURE)
         return extractor.span_states(recording, extractor.spans(recording, step=step))
     if recording.rate_hz != 50:
         raise ValueError(f"{recording.subject} has {recording.rate_hz:g} Hz; the spectrograms need 50 Hz")

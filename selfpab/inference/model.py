@@ -51,7 +51,9 @@ class Model:
         uncertain_below : None: what the model's calibration says, else 0.6.
         windows : `ours` in one pass, `authors` for their fifty-fold average; `auto` those of the model's evaluation
             (`inference.frame_windows`).
-        overlap : frames that neighbouring windows share; None: as in the model's evaluation. Fewer are faster.
+        overlap : frames that neighbouring windows share; fewer are faster. None: as in the model's evaluation, only that of
+            windows that share half of their frames every other one is left out where nothing is in doubt
+            (`inference.frame_windows.SURE`).
 
         Raises ValueError for an upstream model, which knows no activities, for a recording that is not at 50 Hz, and for
         an overlap of a whole window or more.
@@ -62,7 +64,7 @@ class Model:
             )
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         chosen = chosen_windows(windows, self.finetune)
-        states = window_states(recording, extractor, self.finetune, chosen, overlap)
+        states = window_states(recording, extractor, self.finetune, chosen, overlap, doubting=overlap is None)
         values = frame_probabilities(self.head, states, self.chances)
         frames = FrameProbabilities(*values, extractor.shape.frame_samples)
         threshold = self.uncertain_below if uncertain_below is None else uncertain_below
@@ -105,7 +107,8 @@ class Model:
         """
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         states = window_states(recording, extractor, self.finetune, "ours")
-        starts, stops = states.spans.starts, states.spans.stops
+        windows = states.spans[:]
+        starts, stops = windows.starts, windows.stops
         _, count_s, rows_of = second_rows(recording)
         total = np.zeros((count_s, extractor.width))
         count = np.zeros((len(total), 1))

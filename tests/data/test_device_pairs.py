@@ -17,6 +17,7 @@ from selfpab.devices.movement_lags import WINDOWS
 from selfpab.devices.synchronisation import Alignment, NotTogether
 from selfpab.recording import RecordingError
 from tests.fake_actfast import actigraph, counted_ns, geneactiv, write
+from tests.mapped_arrays import is_mapped
 
 START = datetime(2024, 3, 4, 11)
 START_NS = int(np.datetime64(START, "ns").astype(np.int64))
@@ -89,8 +90,16 @@ class TestOneClock:
     def test_one_thread_or_many_pieces(self, tmp_path, monkeypatch):
         files = write_both(tmp_path, back={"planted": Planted(restarts={100: 3.0})})
         one = read_pair(*files, workers=1)
-        monkeypatch.setattr("selfpab.data.device_pairs.AT_ONCE", 777)
+        seen = []
+        monkeypatch.setattr(device_pairs, "non_wear", lambda recording, temperature: (seen.append(temperature), [])[1])
+        read_pair(*files)
+        for name, small in (("AT_ONCE", 777), ("BLOCKS", 7), ("SURVEY_BYTES", 0)):
+            monkeypatch.setattr(device_pairs, name, small)
         np.testing.assert_array_equal(one.samples, read_pair(*files, workers=3).samples)
+        for sensor in ("back", "thigh"):
+            for whole, pieces in zip(*(temperatures[sensor] for temperatures in seen), strict=True):
+                np.testing.assert_array_equal(whole, pieces)
+                assert len(whole) > 7
 
     def test_the_back_s_time_of_a_thigh_s(self):
         knots_s = np.array([0.0, 1e5, 5e5])
@@ -113,12 +122,12 @@ class TestOneClock:
     def test_a_long_one_lies_in_a_file_without_a_name(self, tmp_path, monkeypatch):
         files = write_both(tmp_path)
         short = read_pair(*files)
-        assert not isinstance(short.samples, np.memmap)
+        assert not is_mapped(short.samples)
         monkeypatch.setattr("selfpab.scratch.IN_MEMORY", short.samples.nbytes - 1)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
         (tmp_path / "scratch").mkdir()
         long = read_pair(*files)
-        assert isinstance(long.samples, np.memmap)
+        assert is_mapped(long.samples)
         np.testing.assert_array_equal(long.samples, short.samples)
         assert not list((tmp_path / "scratch").iterdir())
 
@@ -127,7 +136,7 @@ class TestOneClock:
 
         monkeypatch.setattr("os.posix_fallocate", full)
         elsewhere = read_pair(*files)
-        assert not isinstance(elsewhere.samples, np.memmap)
+        assert not is_mapped(elsewhere.samples)
         np.testing.assert_array_equal(elsewhere.samples, short.samples)
 
 

@@ -30,7 +30,8 @@ class TestStillness:
     @pytest.mark.parametrize(
         ("form", "rate_hz", "size"), [("packed", 100.0, 8), ("ax6", 50.0, 12), ("unpacked", 6.25, 1)]
     )
-    def test_epochs_are_whole_blocks_of_one_run(self, tmp_path, form, rate_hz, size):
+    def test_epochs_are_whole_blocks_of_one_run(self, tmp_path, monkeypatch, form, rate_hz, size):
+        monkeypatch.setattr("selfpab.devices.surveys.EPOCHS", 4)
         seconds = 200 * layout_for(form, rate_hz, 8).capacity / rate_hz
         degrees = np.linspace(20, 30, 200)
         settings = {"rate_hz": rate_hz, "form": form, "planted": FAULTS, "temperature_c": degrees}

@@ -200,3 +200,41 @@ def test_an_empty_recording_is_an_error():
     nothing = Recording("p", None, 50.0, np.zeros((0, 6), np.float32))
     with pytest.raises(ValueError, match="the recording is empty: there is nothing to predict"):
         model_of(PAPER, RELEASED).predict(nothing)
+
+
+class TestSecondLook:
+    """Where windows share half of their frames, every other one waits for a doubt."""
+
+    HALF = replace(PAPER, window_frames=21)
+
+    def test_with_doubt_everywhere_it_is_the_evaluation_s_windows(self, monkeypatch):
+        monkeypatch.setattr("selfpab.inference.frame_windows.SURE", 1.1)
+        model = model_of(self.HALF, asdict(FinetuneConfig(overlap=11)))
+        given = recording(25 * (20 + 10 * 12) + 25)  # the last window is one of the row: none is aligned to the end
+        found, wanted = (model.predict(given, overlap=overlap).frames for overlap in (None, 11))
+        np.testing.assert_array_equal(found.starts, wanted.starts)
+        np.testing.assert_allclose(found.values, wanted.values, atol=1e-6)
+
+    def test_without_doubt_every_other_window_is_left_out(self, monkeypatch):
+        monkeypatch.setattr("selfpab.inference.frame_windows.SURE", 0.0)
+        model = model_of(self.HALF, asdict(FinetuneConfig(overlap=11)))
+        given = recording(25 * (20 + 10 * 12) + 25, gap_at=1500)
+        found, wanted = (model.predict(given, overlap=overlap).frames for overlap in (None, 1))
+        np.testing.assert_array_equal(found.starts, wanted.starts)
+        np.testing.assert_allclose(found.values, wanted.values, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("overlap", "doubting", "twice"), [(11, True, True), (10, True, False), (11, False, False)]
+    )
+    def test_only_where_the_others_hold_every_frame(self, overlap, doubting, twice):
+        model = model_of(self.HALF, {})
+        extractor = Extractor.of_encoder(model.upstream, "fp32")
+        states = window_states(recording(), extractor, {"overlap": overlap}, "ours", doubting=doubting)
+        assert (states.between is not None) == twice
+        assert set(states.spans.firsts[:3].tolist()) == ({0, 20, 40} if twice else {0, 21 - overlap, 42 - 2 * overlap})
+
+    def test_an_embedding_is_of_all_windows(self, monkeypatch):
+        model = model_of(self.HALF, asdict(FinetuneConfig(overlap=11)))
+        before = model.embed(recording())
+        monkeypatch.setattr("selfpab.inference.frame_windows.SURE", 0.0)
+        np.testing.assert_array_equal(model.embed(recording()), before)

@@ -10,7 +10,7 @@ import torch
 from selfpab.activities import HARTH
 from selfpab.config import load
 from selfpab.downstream import release
-from selfpab.downstream.classifier import mean_over_spans
+from selfpab.downstream.classifier import mean_over_windows
 from selfpab.downstream.cuts import frame_pieces, on_a_grid
 from selfpab.downstream.finetuning import frame_cross_entropy
 from selfpab.downstream.head import Head, Network
@@ -116,7 +116,8 @@ def test_g6_predictions_at_fifty_hertz(g6, subject):
     size = (int(g6[f"{subject}_n_infer_windows"]), min(599, frames))
     made = chance.dirichlet(0.3 * np.ones(12), size=size).astype(np.float32)
     windows = (values[real] for values, real in zip(made[: len(cuts)], cuts.starts >= 0, strict=True))
-    values, starts, stops = mean_over_spans(windows, cuts), cuts.frame_starts, cuts.frame_stops
+    values = mean_over_windows(zip(cuts.firsts.tolist(), windows, strict=True), frames)
+    starts, stops = cuts.frame_starts, cuts.frame_stops
     assert len(values) == frames
     np.testing.assert_allclose(values[:5], g6[f"{subject}_frame_probs_first5"], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(values[-5:], g6[f"{subject}_frame_probs_last5"], rtol=1e-6, atol=1e-9)
