@@ -130,10 +130,15 @@ class Recording:
 
     def blocks(self, seconds: float) -> Iterator[tuple[int, np.ndarray]]:
         """(first sample, float32 piece in g) of at most so many seconds each; never across a gap."""
+        for first, stop in self.block_places(seconds):
+            yield first, self.piece(first, stop)
+
+    def block_places(self, seconds: float) -> Iterator[tuple[int, int]]:
+        """(first, stop) of the pieces that `blocks` gives, for who makes them in threads of their own."""
         size = max(1, round(seconds * self.rate_hz))
         for segment in self.segments:
             for first in range(segment.first, segment.stop, size):
-                yield first, self.piece(first, min(first + size, segment.stop))
+                yield first, min(first + size, segment.stop)
 
     def runs(self, join_gap_s: float = JOIN_GAP_S) -> tuple[tuple[Segment, ...], ...]:
         """Neighbouring segments of the same part with gaps of at most `join_gap_s` (DESIGN 5a)."""

@@ -171,6 +171,8 @@ class Pass:
         network = for_prediction(Network(extractor.network.encoder, head), extractor.precision, extractor.device)
         turns = extractor.turns(self.recording)
         few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, spans.length))
+        step = max(1, few // 4)
+        few -= few % step
         many = 4 * few if between is None else 2 * few  # these share the features of their frames
 
         @torch.inference_mode()
@@ -181,7 +183,10 @@ class Pass:
 
             def through(chosen: np.ndarray) -> Iterator[np.ndarray]:
                 for at in range(0, len(chosen), few):
-                    yield from of_logits(self._logits(network, features, places[chosen[at : at + few]]))
+                    part = chosen[at : at + few]
+                    # for every new number of windows products would be made ready anew, and kept
+                    whole = np.pad(part, (0, -len(part) % step), mode="edge")
+                    yield from of_logits(self._logits(network, features, places[whole]))[: len(part)]
 
             firsts, counts = spans.firsts[rows], spans.counts[rows]
             tiles = through(np.arange(len(firsts)))

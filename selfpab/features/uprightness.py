@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfpab.core_threads import one_core_each
 from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
 
 WALKING_BACK = np.array([-0.976, 0.0, -0.218])  # unit vector; mean over the 29 people (with y taken to be 0)
@@ -73,10 +74,11 @@ def _step(recording: Recording) -> int:
 def _upright_seconds(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """(first samples (F,), directions of gravity at the back (F, 3)) of seconds in which somebody moves upright."""
     size, step = round(recording.rate_hz), _step(recording)
-    places, directions = [np.empty(0, np.int64)], [np.empty((0, 3))]
-    for first, block in recording.blocks(BLOCK_S):
-        count = len(block) // size
-        seconds = block[: count * size].reshape(count, size, 6)[::step]
+
+    def of_block(block: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        first, stop = block
+        count = (stop - first) // size
+        seconds = recording.piece(first, first + count * size).reshape(count, size, 6)[::step]
         upright = np.ones(len(seconds), bool)
         for sensor, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
             values = seconds[..., axes]
@@ -85,9 +87,11 @@ def _upright_seconds(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
             lean = -mean[:, 0] / np.maximum(np.linalg.norm(mean, axis=1), 1e-6)
             upright &= (moved > LEAST_MOVEMENT_G[sensor]) & (lean > np.cos(np.deg2rad(LARGEST_LEAN_DEG[sensor])))
         back = seconds[upright, :, :3].mean(axis=1)
-        directions.append(back / np.linalg.norm(back, axis=1, keepdims=True))
-        places.append(first + size * step * np.flatnonzero(upright))
-    return np.concatenate(places), np.concatenate(directions)
+        return first + size * step * np.flatnonzero(upright), back / np.linalg.norm(back, axis=1, keepdims=True)
+
+    found = list(one_core_each(of_block, recording.block_places(BLOCK_S)))
+    places = np.concatenate([np.empty(0, np.int64), *(some for some, _ in found)])
+    return places, np.concatenate([np.empty((0, 3)), *(some for _, some in found)])
 
 
 def _stretches(recording: Recording) -> np.ndarray:
