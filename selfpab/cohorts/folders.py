@@ -48,7 +48,9 @@ GAPS_LISTED = 1000
 class PredictConfig(ReadConfig):
     model: str = DEFAULT  # the one in the box; or a model folder, or hub:owner/name
     windows: Windows = "auto"  # of predict: ours in one pass, authors fifty-fold; auto: those of the model's evaluation
-    overlap: int | None = None  # frames that neighbouring windows share, fewer are faster; none: as it was evaluated
+    overlap: int | None = (
+        None  # frames that windows share, fewer are faster; none: as many as evaluated, where in doubt
+    )
     precision: Precision = "auto"
     uncertain_below: float | None = None  # seconds less probable are uncertain; none: what the model's calibration says
     csv: bool = False  # seconds.csv.gz beside seconds.parquet
