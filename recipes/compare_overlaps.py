@@ -76,7 +76,7 @@ def main(model_name: str, dataset: str, out: Path, overlaps: list[int | None]) -
 if __name__ == "__main__":
     settings = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
     names = [word for word in sys.argv[1:] if "=" not in word]
-    if len(names) != 3:
+    if len(names) != 3 or settings.keys() - {"overlaps", "sure"}:
         sys.exit(__doc__)
     frame_windows.SURE = float(settings.get("sure", frame_windows.SURE))
     asked = settings.get("overlaps", "60,40,24,12,0,auto").split(",")

@@ -40,8 +40,8 @@ def one_core_each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iter
 
     def begin() -> None:
         if torch:
+            torch.get_num_threads()  # else the number would be looked up at this thread's first product, and taken over
             torch.set_num_threads(1)
-            torch.get_num_threads()  # else the number would be looked up at this thread's first product
 
     pool = ThreadPoolExecutor(threads, initializer=begin)
     try:
@@ -49,7 +49,7 @@ def one_core_each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iter
         while waiting:
             result = waiting.popleft().result()
             if torch:
-                torch.set_num_threads(threads)  # of threads that begin meanwhile; this one kept its own
+                torch.set_num_threads(threads)  # of threads that begin from now on; this one kept its own
             waiting.extend(pool.submit(task, item) for item in islice(left, 1))
             yield result
     finally:

@@ -46,7 +46,13 @@ def test_afterwards_torch_has_its_threads_again(threads):
 
 
 def test_a_thread_that_begins_meanwhile_has_all_of_them(threads):
-    results, found = one_core_each(abs, range(9)), []
+    together = threading.Barrier(threads)
+
+    def task(number):
+        together.wait(10)  # so that all threads have begun
+        return number
+
+    results, found = one_core_each(task, range(9)), []
     next(results)
     other = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     other.start()

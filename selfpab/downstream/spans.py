@@ -74,18 +74,21 @@ def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Spans:
     return Spans(starts, stops, firsts, counts, length)
 
 
-def half_way(tiles: Spans, runs: Sequence[Run]) -> Spans:
-    """For each window of `side_by_side` the one half way to the next of its run; without frames where it is the last.
+def those_between(tiles: Spans, runs: Sequence[Run], *, step: int) -> Spans:
+    """For each window of `side_by_side` the one `step` frames on, if that lies before the next of its run.
 
-    >>> run = np.arange(0, 175, 25), np.full(7, 200)
-    >>> between = half_way(side_by_side([run], length=3, step=3), [run])
-    >>> between.firsts.tolist(), between.counts.tolist()
-    ([2, 4, 0], [3, 3, 0])
+    Else there is one without frames. With tiles two steps apart these are all the others that windows one step apart would have.
+
+    >>> run = np.arange(0, 250, 25), np.full(10, 275)
+    >>> tiles = side_by_side([run], length=5, step=4)
+    >>> between = those_between(tiles, [run], step=2)
+    >>> tiles.firsts.tolist(), between.firsts.tolist(), between.counts.tolist()
+    ([0, 4, 5], [2, 0, 0], [5, 0, 0])
     """
     which = np.searchsorted(np.cumsum([len(starts) for starts, _ in runs]), tiles.firsts, side="right")
     firsts, counts = np.zeros_like(tiles.firsts), np.zeros_like(tiles.counts)
-    followed = np.flatnonzero(np.diff(which) == 0)
-    firsts[followed] = (tiles.firsts[followed] + tiles.firsts[followed + 1] + 1) // 2
+    followed = np.flatnonzero((np.diff(which) == 0) & (np.diff(tiles.firsts) > step))
+    firsts[followed] = tiles.firsts[followed] + step
     counts[followed] = tiles.length
     return replace(tiles, firsts=firsts, counts=counts)
 

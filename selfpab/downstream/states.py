@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from selfpab.core_threads import one_core_each
 from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run
 from selfpab.downstream.head import Head, Network
-from selfpab.downstream.spans import Spans, half_way, side_by_side
+from selfpab.downstream.spans import Spans, side_by_side, those_between
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes
 from selfpab.features.statistics import frame_statistics
@@ -92,10 +92,10 @@ class Extractor:
         return side_by_side(runs, length=self.shape.window_frames, step=step)
 
     def two_looks(self, recording: Recording, *, step: int) -> tuple[Spans, Spans]:
-        """Every other one of such windows, and for each the one half way to the next."""
+        """Every other one of such windows, and for each the one between it and the next (`spans.those_between`)."""
         runs = frames_by_run(recording, self.shape, to_the_end=True)
         tiles = side_by_side(runs, length=self.shape.window_frames, step=2 * step)
-        return tiles, half_way(tiles, runs)
+        return tiles, those_between(tiles, runs, step=step)
 
     def span_states(self, recording: Recording, spans: Spans) -> States:
         """States for one pass over the windows that `spans` gave."""
@@ -171,7 +171,7 @@ class Pass:
         network = for_prediction(Network(extractor.network.encoder, head), extractor.precision, extractor.device)
         turns = extractor.turns(self.recording)
         few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, spans.length))
-        step = max(1, few // 4)
+        step = max(1, few // 4) if extractor.device.type == "cpu" else 1
         few -= few % step
         many = 4 * few if between is None else 2 * few  # these share the features of their frames
 
@@ -243,9 +243,10 @@ def _doubtful(
 ) -> np.ndarray:
     """Which windows have a frame that was not found, or without a value of at least `sure`: bool (W,)."""
     lowest = found[0][0]
-    best = np.zeros(max(found[-1][0] + len(found[-1][1]), int((firsts + counts).max())) - lowest)
+    best = np.full(max(found[-1][0] + len(found[-1][1]), int((firsts + counts).max())) - lowest, -np.inf)
     for first, values in found:
-        best[first - lowest :][: len(values)] = values.max(axis=1)
+        here = best[first - lowest :][: len(values)]
+        np.maximum(here, values.max(axis=1), out=here)
     unsure = np.cumsum(np.append(0, best < sure))
     places = np.where(counts > 0, firsts - lowest, 0)
     return unsure[places + counts] > unsure[places]

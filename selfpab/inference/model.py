@@ -55,8 +55,8 @@ class Model:
             windows that share half of their frames every other one is left out where nothing is in doubt
             (`inference.frame_windows.SURE`).
 
-        Raises ValueError for an upstream model, which knows no activities, for a recording that is not at 50 Hz, and for
-        an overlap of a whole window or more.
+        Raises ValueError for an upstream model, which knows no activities, for a recording that is not at 50 Hz or has values
+        that are not finite, and for an overlap of a whole window or more.
         """
         if self.head is None or self.activities is None:
             raise ValueError(

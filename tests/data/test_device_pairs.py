@@ -96,6 +96,7 @@ class TestOneClock:
         for name, small in (("AT_ONCE", 777), ("BLOCKS", 7), ("SURVEY_BYTES", 0)):
             monkeypatch.setattr(device_pairs, name, small)
         np.testing.assert_array_equal(one.samples, read_pair(*files, workers=3).samples)
+        assert len(seen) == 2
         for sensor in ("back", "thigh"):
             for whole, pieces in zip(*(temperatures[sensor] for temperatures in seen), strict=True):
                 np.testing.assert_array_equal(whole, pieces)

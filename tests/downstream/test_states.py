@@ -226,19 +226,22 @@ def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(enco
 
 
 @pytest.mark.parametrize("few", [1, 2, 1000])
-@pytest.mark.parametrize("doubtful", [0, 1, 2, 3])
+@pytest.mark.parametrize("doubtful", [0, 1, 2])
 def test_a_second_look_is_taken_where_the_first_leaves_doubt(encoder, gapped, monkeypatch, few, doubtful):
     monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 11 * few)
     torch.manual_seed(6)
     head = Head(2, 12, 5, 3)
     tiles, between = encoder.two_looks(gapped, step=5)
     assert tiles.firsts.tolist() == [0, 10, 16, 27, 31]  # three windows of the first run, two of the second
-    assert (between.firsts.tolist(), between.counts.tolist()) == ([5, 13, 0, 29, 0], [11, 11, 0, 11, 0])
+    assert (between.firsts.tolist(), between.counts.tolist()) == ([5, 15, 0, 0, 0], [11, 11, 0, 0, 0])
     there = between.counts > 0
     again = replace(between, firsts=between.firsts[there], counts=between.counts[there])
     first_look = dict(zip(tiles.firsts.tolist(), slow_logits(encoder, gapped, tiles, head), strict=True))
     second_look = dict(zip(again.firsts.tolist(), slow_logits(encoder, gapped, again, head), strict=True))
-    best = {first + place: row.max().item() for first, rows in first_look.items() for place, row in enumerate(rows)}
+    best = {}
+    for first, rows in first_look.items():
+        for place, row in enumerate(rows):
+            best[first + place] = max(row.max().item(), best.get(first + place, -np.inf))
     worst = {first: min(best[first + place] for place in range(11)) for first in second_look}
     sure = [*sorted(worst.values()), max(worst.values()) + 2e-3][doubtful] - 1e-3
     in_doubt = {first for first in second_look if worst[first] < sure}

@@ -207,12 +207,15 @@ class TestSecondLook:
 
     HALF = replace(PAPER, window_frames=21)
 
-    def test_with_doubt_everywhere_it_is_the_evaluation_s_windows(self, monkeypatch):
+    @pytest.mark.parametrize("more", [0, 1, 5, 10, 11, 25, 30])
+    def test_with_doubt_everywhere_it_is_the_evaluation_s_windows(self, monkeypatch, more):
+        """Also where the last window of a run is aligned to its end, however close to the one before."""
         monkeypatch.setattr("selfpab.inference.frame_windows.SURE", 1.1)
         model = model_of(self.HALF, asdict(FinetuneConfig(overlap=11)))
-        given = recording(25 * (20 + 10 * 12) + 25)  # the last window is one of the row: none is aligned to the end
+        given = recording(25 * (20 + more) + 50)  # 21 frames and some
         found, wanted = (model.predict(given, overlap=overlap).frames for overlap in (None, 11))
         np.testing.assert_array_equal(found.starts, wanted.starts)
+        assert len(found.starts) == 21 + more
         np.testing.assert_allclose(found.values, wanted.values, atol=1e-6)
 
     def test_without_doubt_every_other_window_is_left_out(self, monkeypatch):
@@ -233,8 +236,14 @@ class TestSecondLook:
         assert (states.between is not None) == twice
         assert set(states.spans.firsts[:3].tolist()) == ({0, 20, 40} if twice else {0, 21 - overlap, 42 - 2 * overlap})
 
-    def test_an_embedding_is_of_all_windows(self, monkeypatch):
-        model = model_of(self.HALF, asdict(FinetuneConfig(overlap=11)))
-        before = model.embed(recording())
-        monkeypatch.setattr("selfpab.inference.frame_windows.SURE", 0.0)
-        np.testing.assert_array_equal(model.embed(recording()), before)
+    def test_an_embedding_is_of_all_windows(self):
+        all_of_them, every_other = (model_of(self.HALF, asdict(FinetuneConfig(overlap=n))) for n in (11, 1))
+        extractor = Extractor.of_encoder(all_of_them.upstream, "fp32")
+        for model, step in ((all_of_them, 10), (every_other, 20)):
+            spans = extractor.spans(recording(), step=step)
+            windows = [
+                model.head.features(torch.from_numpy(w)[:, None])[0] for w in extractor.lazily(recording(), spans)
+            ]
+            middle = [w[10] for w, first in zip(windows, spans.firsts, strict=True) for _ in [0] if first == 10]
+            assert len(middle) == (step == 10)  # a window that only all of them have
+        assert np.abs(all_of_them.embed(recording()) - every_other.embed(recording())).max() > 1e-3
