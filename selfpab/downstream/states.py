@@ -173,7 +173,8 @@ class Pass:
         few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, spans.length))
         step = max(1, few // 4) if extractor.device.type == "cpu" else 1
         few -= few % step
-        many = 4 * few if between is None else 2 * few  # these share the features of their frames
+        # these share the features of their frames; of long windows fewer, so that an hour has work for all cores
+        many = few * (1 if few < 4 else 4 if between is None else 2)
 
         @torch.inference_mode()
         def of_block(begin: int) -> list[tuple[int, np.ndarray]]:
