@@ -205,7 +205,10 @@ def test_a_pass_without_an_encoder_and_with_the_last_layer_alone(toy, gapped, no
             np.testing.assert_allclose(one, other.numpy(), rtol=1e-5, atol=1e-5)
 
 
-def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(encoder, gapped, monkeypatch):
+@pytest.mark.parametrize(("at_once", "share"), [(2, 2), (4, 16)])  # windows; of long ones fewer share their frames
+def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(
+    encoder, gapped, monkeypatch, at_once, share
+):
     """What it holds in between is that of a few windows; their common frames are computed once."""
     head, spans = Head(2, 12, 5, 3), encoder.spans(gapped, step=2)
     whole = looks_of(encoder, gapped, spans, head)
@@ -214,14 +217,14 @@ def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(enco
         Pass, "_logits", lambda self, n, f, places: (together.append(len(places)), logits(self, n, f, places))[1]
     )
     monkeypatch.setattr(Extractor, "features", lambda self, p: (counted.append(len(p)), real(self, p))[1])
-    monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 2 * 11)
+    monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", at_once * 11)
     few = looks_of(encoder, gapped, spans, head)
-    assert max(together) == 2
+    assert max(together) == at_once
     assert [first for first, _ in few] == [first for first, _ in whole] == spans.firsts.tolist()
     for (_, one), (_, other) in zip(few, whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-    assert max(counted) <= 11
-    blocks = [spans[first : first + 8].starts for first in range(0, len(spans), 8)]
+    assert max(counted) <= at_once * 11 // 2
+    blocks = [spans[first : first + share].starts for first in range(0, len(spans), share)]
     assert sum(counted) == sum(len(np.unique(block[block >= 0])) for block in blocks)
 
 
