@@ -7,13 +7,12 @@ memory is that of the first pair read, the result with it, in a process in which
 """
 
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from memory import watched
+from memory import status_mb, watched
 
 from selfpab.data.device_pairs import read_pair
 from selfpab.data.simulated_devices import DeviceFaults, PairFaults, write_pair
@@ -37,7 +36,7 @@ def measure(back: Path, thigh: Path, days: int) -> tuple[float, float, float, fl
         most = anonymous_mb() / 1024
     taken = time.perf_counter() - began
     assert recording.seconds > 0.99 * days * 86_400
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = status_mb("VmHWM") / 1024  # not ru_maxrss: that is also of the process it was forked from
     return peak, most, recording.samples.nbytes / 2**30, taken
 
 
