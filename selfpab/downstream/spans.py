@@ -43,16 +43,6 @@ class Spans:
             return Cuts(frames, frames)
         return Cuts(np.where(real, self.frame_starts[frames], -1), np.where(real, self.frame_stops[frames], -1))
 
-    @property
-    def starts(self) -> np.ndarray:
-        """Of all windows, int64 (W, T), made on demand: 20 MB for a week of one-minute windows."""
-        return self[:].starts
-
-    @property
-    def stops(self) -> np.ndarray:
-        """As `starts`."""
-        return self[:].stops
-
 
 def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Spans:
     """Windows `step` frames apart in every run, the last one aligned to its end; a shorter run is one window.

@@ -52,7 +52,7 @@ def slow_probabilities(classifier, recording, step, to_spectra):
     """Every window alone, every frame's and every sample's average by a loop."""
     spans = classifier.extractor.spans(recording, step=step)
     frames = {}
-    for start, stop in zip(spans.starts, spans.stops, strict=True):
+    for start, stop in zip(spans[:].starts, spans[:].stops, strict=True):
         real = start >= 0
         spectra = torch.from_numpy(to_spectra(recording, start[real], stop[real]))[None]
         with torch.no_grad():

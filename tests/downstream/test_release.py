@@ -26,7 +26,7 @@ def recording_of(samples):
 
 
 def windows_of(samples, step=12):
-    return release.prediction_windows(release.padded(recording_of(samples), PAPER), PAPER, step=step)
+    return release.prediction_windows(release.padded(recording_of(samples), PAPER), PAPER, step=step)[:]
 
 
 def test_without_gaps_is_one_segment_with_all_samples_and_labels(toy):

@@ -22,8 +22,8 @@ def runs_of(lengths):
 
 def check_same(found, wanted):
     assert len(found) == len(wanted.starts)
-    np.testing.assert_array_equal(found.starts, wanted.starts)
-    np.testing.assert_array_equal(found.stops, wanted.stops)
+    np.testing.assert_array_equal(found[:].starts, wanted.starts)
+    np.testing.assert_array_equal(found[:].stops, wanted.stops)
     np.testing.assert_array_equal(found[1:3].starts, wanted.starts[1:3])
     real = wanted.starts >= 0
     np.testing.assert_array_equal(found.counts, real.sum(1))

@@ -39,7 +39,7 @@ def encoder(toy, normalisation):
 def test_windows_of_a_gapped_recording(encoder, gapped):
     """The first three segments are one run; the fourth is behind a gap of minutes."""
     spans = encoder.spans(gapped, step=11)
-    starts, stops = spans.starts, spans.stops
+    starts, stops = spans[:].starts, spans[:].stops
     first = [0, 25, 50, 75, 100, 125, 150, 153]
     run = [*first, 203, *range(230, 651, 25), 650]
     other = list(range(700, 1051, 25))
@@ -59,14 +59,14 @@ def test_training_leaves_out_tails_and_pieces_under_a_second(encoder, gapped):
 
 def test_a_short_recording_is_one_window_padded_behind(encoder, toy):
     spans = encoder.spans(toy.person(segments=((0, 110, 0.0),)), step=11)
-    assert spans.starts.tolist() == [[0, 25, 50, 60] + [-1] * 7]
-    assert spans.stops.tolist() == [[110] * 4 + [-1] * 7]
+    assert spans[:].starts.tolist() == [[0, 25, 50, 60] + [-1] * 7]
+    assert spans[:].stops.tolist() == [[110] * 4 + [-1] * 7]
 
 
 def test_an_empty_recording_has_no_windows(encoder):
     empty = Recording("p", None, 50.0, np.zeros((0, 6), np.float32))
     spans = encoder.spans(empty, step=11)
-    assert spans.starts.shape == spans.stops.shape == (0, 11)
+    assert spans[:].starts.shape == spans[:].stops.shape == (0, 11)
     assert list(encoder.lazily(empty, spans)) == []
 
 

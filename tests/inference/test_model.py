@@ -109,7 +109,7 @@ def test_overlapping_windows_are_averaged_frame_by_frame(folder):
     extractor = Extractor.of_encoder(model.upstream, "fp32")
     spans = extractor.spans(given, step=599 - OVERLAP)
     found: dict[int, list[np.ndarray]] = {}
-    for window, begins in zip(extractor.lazily(given, spans), spans.starts, strict=True):
+    for window, begins in zip(extractor.lazily(given, spans), spans[:].starts, strict=True):
         with torch.no_grad():
             logits = model.head(torch.from_numpy(window[:, None]).float())[0]
         for begin, each in zip(begins, logits.double().softmax(-1).numpy(), strict=True):
@@ -150,7 +150,7 @@ def slow_embedding(model, given, offset_s):
     """Sums and counts by loops over windows, frames and seconds."""
     extractor = Extractor.of_encoder(model.upstream, "fp32")
     spans = extractor.spans(given, step=599 - OVERLAP)
-    starts, stops = spans.starts, spans.stops
+    starts, stops = spans[:].starts, spans[:].stops
     values = np.stack(list(extractor.lazily(given, spans))).astype(np.float64)
     second = np.floor(given.sample_times_s() + offset_s + 1e-9).astype(int)
     by_middle, by_touch = {}, {}
