@@ -1,7 +1,8 @@
 """A week of one person with the model in the box, from a mapped int16 store: seconds, and the memory that it takes.
 
-Three numbers for memory: what the process needs at the most, without mapped files (the kernel takes their pages back when
-others need them); of that what stays in the result; and the most that was ever resident, pages of the store included.
+Four numbers for memory: what the process needs at the most to predict, without mapped files (the kernel takes their pages
+back when others need them); the same until tables and page are written; how large the result is, of which what is long lies
+in mapped files; and the most that was ever resident, pages of the store included.
 
 python benchmarks/bench_week.py [bf16|fp32] [days ...]      # each in a process of its own, so that peaks are its own
 """
@@ -21,6 +22,7 @@ from selfpab.allocator import keep_freed_memory
 from selfpab.data.simulation import NO_FAULTS, simulate
 from selfpab.inference.model import load
 from selfpab.recording import Recording
+from selfpab.reports.recording_page import NAME, write_report
 
 COUNTS_PER_G = 4096
 
@@ -42,7 +44,7 @@ def write_days(day: Path, path: Path, days: int) -> None:
 
 
 def predict(path: Path, precision: str) -> tuple[float, ...]:
-    """Seconds; the most anonymous memory, the result's part in it and the most resident memory, in GB."""
+    """Seconds; then in GB: the most anonymous memory until then, and until all is written; the result; the most resident."""
     keep_freed_memory()
     model = replace(load("default"), precision=precision)
     recording = Recording("P001", None, 50.0, np.load(path, mmap_mode="r"), counts_per_g=COUNTS_PER_G)
@@ -52,9 +54,13 @@ def predict(path: Path, precision: str) -> tuple[float, ...]:
         prediction.bouts(), prediction.daily()
         seconds = time.perf_counter() - began
         needed = largest_mb() / 1024
+        with tempfile.TemporaryDirectory() as folder:
+            prediction.write(Path(folder))
+            write_report(prediction, {}, Path(folder) / NAME)
+        written = largest_mb() / 1024
     frames = prediction.frames
     kept = prediction.seconds.estimated_size() + sum(a.nbytes for a in (frames.values, frames.starts, frames.stops))
-    return seconds, needed, kept / 2**30, peak_gb()
+    return seconds, needed, written, kept / 2**30, peak_gb()
 
 
 if __name__ == "__main__":
@@ -76,11 +82,12 @@ if __name__ == "__main__":
                     text=True,
                 )
                 runs.append([float(word) for word in said.stdout.split()])
-            seconds, needed, kept, resident = np.median(runs, axis=0)
+            seconds, needed, written, kept, resident = np.median(runs, axis=0)
             rows += [
                 (f"{precision}: {days} days predicted, model loaded", seconds, "s"),
                 (f"{precision}: {days} days, peak memory without mapped files", needed, "GB"),
-                (f"{precision}: {days} days, of that the result", kept, "GB"),
+                (f"{precision}: {days} days, the same with tables and page written", written, "GB"),
+                (f"{precision}: {days} days, the result", kept, "GB"),
                 (f"{precision}: {days} days, peak memory, pages of the store included", resident, "GB"),
             ]
     report("week", rows)

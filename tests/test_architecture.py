@@ -22,6 +22,7 @@ LAYERS = [  # ground first
         "allocator",
         "core_threads",
         "scratch",
+        "scratch_tables",
         "writing",
         "workers",
     },

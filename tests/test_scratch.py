@@ -35,6 +35,11 @@ def test_larger_ones_lie_in_a_file_without_a_name(temporary):
     assert not list(temporary.iterdir())
 
 
+def test_how_much_is_small_can_be_said():
+    assert is_mapped(room_for(5, np.int16, in_memory=8))
+    assert not is_mapped(room_for(500, np.int16, in_memory=1000))
+
+
 @pytest.mark.parametrize("length", [3, np.int64(3)])
 def test_structures_and_plain_lengths(length):
     fields = np.dtype([("a", np.int64), ("b", np.float32, (3,))])

@@ -256,7 +256,8 @@ def _diary(path: str, sha256: str) -> tuple[Interval, ...]:
 def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
     """What is in the tables, and what is known of wear."""
     seconds = prediction.seconds
-    counted = seconds.drop_nulls("activity")["activity_name"].value_counts(sort=True).rows()
+    names = dict(zip(prediction.activities.codes, prediction.activities.names, strict=True))
+    counted = seconds["activity"].drop_nulls().value_counts(sort=True).rows()
     kinds = (NON_WEAR, *NON_WEAR_OF.values())
     stretches = {kind: sum(mark.kind == kind for mark in prediction.recording.marks) for kind in kinds}
     return {
@@ -266,11 +267,8 @@ def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
         "seconds": len(seconds),
         "seconds_recorded": int((~seconds["gap"]).sum()),
         "seconds_uncertain": int(seconds["uncertain"].sum()),
-        "seconds_per_activity": dict(counted),
-        "classes": [
-            {"code": code, "name": name}
-            for code, name in zip(prediction.activities.codes, prediction.activities.names, strict=True)
-        ],
+        "seconds_per_activity": {names[code]: count for code, count in counted},
+        "classes": [{"code": code, "name": name} for code, name in names.items()],
         "bouts": len(prediction.bouts()),
         "interval_level": prediction.intervals.level if prediction.intervals else None,
         "days": len(prediction.daily()),

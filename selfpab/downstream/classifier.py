@@ -260,7 +260,7 @@ def mean_over_windows(windows: Iterable[tuple[int, np.ndarray]], frames: int) ->
     [1.0, 3.0, 5.0]
     """
     total: np.ndarray | None = None
-    held = np.zeros((frames, 1))
+    held = np.zeros((frames, 1), np.uint16)  # the release's windows hold a frame fifty times
     for first, values in windows:
         if total is None:
             total = room_for((frames, values.shape[1]), np.float64)

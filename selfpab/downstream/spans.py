@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfpab.downstream.cuts import Cuts, Run
-from selfpab.features.framing import window_places
+from selfpab.features.framing import FRAMES_IN_MEMORY, window_places
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.recording import Recording
+from selfpab.scratch import room_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,12 @@ def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Spans:
         for first, stop in window_places(len(starts), length=length, step=step)
     ]
     firsts, counts = np.array(places, np.int64).reshape(-1, 2).T
-    nothing = np.empty(0, np.int64)
-    starts, stops = (np.concatenate([nothing, *(run[side] for run in runs)]) for side in (0, 1))
+    starts, stops = (
+        runs[0] if len(runs) == 1 else (room_for(int(ends[-1]), np.int64, in_memory=FRAMES_IN_MEMORY) for _ in range(2))
+    )
+    if len(runs) != 1:
+        for side, together in enumerate((starts, stops)):
+            np.concatenate([together[:0], *(run[side] for run in runs)], out=together)
     return Spans(starts, stops, firsts, counts, length)
 
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from selfpab.recording import Segment
+from selfpab.scratch import room_for
+
+FRAMES_IN_MEMORY = 8 << 20  # bytes of what is known of every frame; a day has 1.4 MB
 
 
 def frame_starts(
@@ -25,14 +28,22 @@ def frame_starts(
     >>> frame_starts([Segment(0, 110, 0.0)], frame_samples=50, hop_samples=25, to_the_end=True)[0].tolist()
     [0, 25, 50, 60]
     """
-    starts, stops = [], []
-    for segment in run:
-        here = np.arange(segment.first, segment.stop - frame_samples + 1, hop_samples, dtype=np.int64)
-        if to_the_end and (not len(here) or here[-1] + frame_samples < segment.stop):
-            here = np.append(here, max(segment.first, segment.stop - frame_samples))
-        starts.append(here)
-        stops.append(np.full(len(here), segment.stop, np.int64))
-    return np.concatenate([*starts, np.empty(0, np.int64)]), np.concatenate([*stops, np.empty(0, np.int64)])
+    regular = [max(0, (segment.stop - segment.first - frame_samples) // hop_samples + 1) for segment in run]
+    left = [
+        to_the_end and (not hops or segment.first + (hops - 1) * hop_samples + frame_samples < segment.stop)
+        for segment, hops in zip(run, regular, strict=True)
+    ]
+    ends = np.cumsum([0, *(hops + more for hops, more in zip(regular, left, strict=True))])
+    starts, stops = (room_for(int(ends[-1]), np.int64, in_memory=FRAMES_IN_MEMORY) for _ in range(2))
+    for place, segment in enumerate(run):
+        here = starts[ends[place] : ends[place + 1]]
+        here[:] = hop_samples
+        here[:1] = segment.first
+        np.cumsum(here, out=here)  # in its place: of a month there are five million
+        if left[place]:
+            here[-1] = max(segment.first, segment.stop - frame_samples)
+        stops[ends[place] : ends[place + 1]] = segment.stop
+    return starts, stops
 
 
 def frame_samples_of(starts: np.ndarray, stops: np.ndarray, *, frame_samples: int) -> np.ndarray:

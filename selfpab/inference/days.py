@@ -6,7 +6,9 @@ HARTH's and HAR70+'s classes; where a label set does not have them, the column i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -18,6 +20,7 @@ from selfpab.recording import SENSORS
 SITTING = NAMES[7]
 UPRIGHT = tuple(NAMES[code] for code in (1, 2, 3, 4, 5, 6))  # walking, running, shuffling, stairs, standing
 LONG_BOUT_S = 30 * 60
+SECONDS_AT_ONCE = 86_400
 ENMO = tuple(f"enmo_{sensor}_mg" for sensor in SENSORS)
 
 
@@ -51,16 +54,17 @@ def daily_table(
         minutes lie with its level, for a person like those it was fitted on.
     """
     sitting = _codes(activities, (SITTING,))
-    day = _civil_day(seconds["time"], start)
-    table = coded(seconds).with_columns(day=day)
-    daily = table.group_by("day", maintain_order=True).agg(summaries(activities))
+    days = _rows_by_day(seconds["time"], start)
+    daily = _day_by_day(days, lambda rows: _coded_rows(seconds, rows), summaries(activities))
     long = bouts.filter(pl.col("activity").is_in(sitting) & (pl.col("seconds") >= LONG_BOUT_S))
     counts = _civil_day(long["start"], start).alias("day").value_counts(name="long").cast({"long": pl.Int64})
     many = pl.col("long").fill_null(0) if sitting else _nothing("long")
     date = pl.col("day").cast(pl.Date) if start is not None else pl.lit(None, dtype=pl.Date)
     between = []
     if intervals is not None:
-        between = _between(daily, seconds.with_columns(day=day), activities, intervals)
+        between = _between(
+            daily, _day_by_day(days, partial(_rows, seconds), _doubts(activities)), activities, intervals
+        )
         daily = daily.with_columns(between)
     return daily.join(counts, on="day", how="left", maintain_order="left").select(
         date.alias("date"),
@@ -74,17 +78,50 @@ def daily_table(
     )
 
 
-def _between(
-    daily: pl.DataFrame, seconds: pl.DataFrame, activities: Activities, intervals: Intervals
-) -> list[pl.Series]:
-    """The columns low_minutes_<class> ... and high_minutes_<class> ..., a row for each day of `daily`."""
+def _rows_by_day(times: pl.Series, start: datetime | None) -> dict[int, list[slice]]:
+    """The seconds of every civil day, in order; a clock that is put back over midnight makes two stretches of a day."""
+    found: dict[int, list[slice]] = {}
+    for first in range(0, len(times), SECONDS_AT_ONCE):
+        begin = first
+        for length, day in _civil_day(times.slice(first, SECONDS_AT_ONCE), start).rle().struct.unnest().rows():
+            found.setdefault(day, []).append(slice(begin, begin + length))
+            begin += length
+    return found
+
+
+def _day_by_day(
+    days: dict[int, list[slice]], rows: Callable[[slice], pl.DataFrame], sums: Sequence[pl.Expr]
+) -> pl.DataFrame:
+    """`sums` of the rows of each day, with the column `day`: what a day needs in memory is what all need."""
+    parts = [
+        pl.concat(map(rows, stretches)).select(*sums, day=pl.lit(day, pl.Int64)) for day, stretches in days.items()
+    ]
+    return pl.concat(parts or [rows(slice(0, 0)).select(*sums, day=pl.lit(0, pl.Int64)).clear()])
+
+
+def _rows(seconds: pl.DataFrame, rows: slice) -> pl.DataFrame:
+    return seconds.slice(rows.start, rows.stop - rows.start)
+
+
+def _coded_rows(seconds: pl.DataFrame, rows: slice) -> pl.DataFrame:
+    """The same rows of `coded`: the first one knows of the second before it."""
+    before = min(rows.start, 1)
+    return coded(_rows(seconds, slice(rows.start - before, rows.stop))).slice(before)
+
+
+def _doubts(activities: Activities) -> list[pl.Expr]:
+    """By how much the minutes of every class may vary by chance, if seconds were right by themselves (`minutes.interval`)."""
     chances = [pl.col(name).cast(pl.Float64) for name in activities.columns]
     unsure = [pl.when("wear").then(chance * (1 - chance)).sum() / 60 for chance in chances]
-    doubt = seconds.group_by("day", maintain_order=True).agg(
-        one.alias(name) for one, name in zip(unsure, activities.columns, strict=True)
-    )
+    return [one.alias(name) for one, name in zip(unsure, activities.columns, strict=True)]
+
+
+def _between(
+    daily: pl.DataFrame, doubts: pl.DataFrame, activities: Activities, intervals: Intervals
+) -> list[pl.Series]:
+    """The columns low_minutes_<class> ... and high_minutes_<class> ..., a row for each day of `daily`."""
     columns = minute_columns(activities)
-    low, high = interval(daily.select(columns).to_numpy(), doubt.select(activities.columns).to_numpy(), intervals)
+    low, high = interval(daily.select(columns).to_numpy(), doubts.select(activities.columns).to_numpy(), intervals)
     return [
         pl.Series(f"{side}_{column}", values[:, place])
         for side, values in (("low", low), ("high", high))

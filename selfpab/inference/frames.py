@@ -7,7 +7,6 @@ Legend: N samples, F frames, K classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -29,10 +28,9 @@ class FrameProbabilities:
     stops: np.ndarray
     frame_samples: int
 
-    @cached_property
-    def ends(self) -> np.ndarray:
-        """The sample behind every frame's last, int64 (F,); in order, as the starts are."""
-        return np.minimum(self.starts + self.frame_samples, self.stops)
+    def ends(self, frames: slice | np.ndarray) -> np.ndarray:
+        """The sample behind the last one of each of these frames, int64; in order, as the starts are."""
+        return np.minimum(self.starts[frames] + self.frame_samples, self.stops[frames])
 
     def at(self, samples: np.ndarray) -> np.ndarray:
         """Mean over the frames that cover each of these samples, float64 (len(samples), K); NaN where none does.
@@ -46,7 +44,7 @@ class FrameProbabilities:
             len(self.starts)
         ):  # left after two or three: where a frame ends too early, so do those before
             frame = np.maximum(latest - back, 0)
-            covering = np.flatnonzero((latest >= back) & (self.ends[frame] > samples))
+            covering = np.flatnonzero((latest >= back) & (self.ends(frame) > samples))
             if not len(covering):
                 break
             total[covering] += self.values[frame[covering]]
@@ -56,5 +54,6 @@ class FrameProbabilities:
 
     def changes(self, first: int, stop: int) -> np.ndarray:
         """Samples of first ... stop - 1 at which a frame begins or has ended: between them nothing changes."""
-        both = (self.starts, self.ends)
-        return np.concatenate([a[np.searchsorted(a, first) : np.searchsorted(a, stop)] for a in both])
+        begun = slice(*np.searchsorted(self.starts, (first, stop)))
+        ends = self.ends(slice(np.searchsorted(self.starts, first - self.frame_samples), begun.stop))
+        return np.concatenate([self.starts[begun], ends[(ends >= first) & (ends < stop)]])

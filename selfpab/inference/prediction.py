@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -16,7 +16,7 @@ from selfpab.inference.bouts import bout_table
 from selfpab.inference.days import daily_table
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.minutes import Intervals
-from selfpab.inference.seconds import BLOCK_SAMPLES
+from selfpab.inference.seconds import BLOCK_SAMPLES, ROWS_AT_ONCE
 from selfpab.recording import Recording
 from selfpab.writing import write_whole
 
@@ -87,7 +87,8 @@ class Prediction:
 
         Without `csv` a seconds.csv.gz of an earlier prediction is taken away: it would contradict the others.
         """
-        write_whole(folder / "seconds.parquet", self.seconds.write_parquet)
+        whole = partial(self.seconds.write_parquet, row_group_size=ROWS_AT_ONCE)
+        write_whole(folder / "seconds.parquet", whole)
         for name, table in (("bouts", self.bouts()), ("daily", self.daily())):
             write_whole(folder / f"{name}.csv", lambda path, table=table: _write_csv(table, path))
         (folder / "seconds.csv.gz").unlink(missing_ok=True)

@@ -1,14 +1,14 @@
 """The table `seconds`: one row per clock second of a recording (DESIGN 2, prediction folder).
 
-Made block by block, so that the memory needed beyond the table does not grow with the samples.
+Made block by block and, where it is long, laid into a file, so that memory does not grow with the recording.
 Legend: N samples, R seconds, K classes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -21,9 +21,11 @@ from selfpab.inference.decisions import Decision, decide
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Recording
+from selfpab.scratch_tables import one_table
 
 UNCERTAIN_BELOW = 0.6  # ours
 BLOCK_SAMPLES = 100_000  # at once: half an hour at 50 Hz
+ROWS_AT_ONCE = 1 << 16  # seconds of which columns are made: the better part of a day
 
 
 def second_table(
@@ -60,62 +62,102 @@ def second_table(
         it means, both null where a sensor is missing.
     flags : kinds of the marks that touch the second, in alphabetical order with ";" between; "" where there are none.
     """
-    first, count, _ = second_rows(recording)
-    mean, enmo, gap = _means(recording, frames, chances)
+    first, count, rows_of = second_rows(recording)
     marked = _marked_seconds(recording)
     nowhere = np.zeros(count, bool)
-    missing = gap | marked.get(SENSOR_MISSING, nowhere)
-    columns = {"time": second_times(recording.start, first, count)}
-    mean[missing] = np.nan
-    named = mean.argmax(axis=1) if decision is None else decide(mean, decision)
-    columns |= answer_columns(mean, missing, activities, named)
-    columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
-    taken_off = np.logical_or.reduce([marked.get(kind, nowhere) for kind in (NON_WEAR, *NON_WEAR_OF.values())])
-    columns["wear"] = nullable(~taken_off, gap, pl.Boolean)
-    columns["gap"] = pl.Series(gap, dtype=pl.Boolean)
-    columns |= {f"enmo_{s}_mg": nullable(enmo[:, i], missing, pl.Float32) for i, s in enumerate(SENSORS)}
-    columns["flags"] = _flags({kind: touched & ~gap for kind, touched in marked.items()}, count)
-    return pl.DataFrame(columns)
+
+    def piece(rows: slice, mean: np.ndarray, enmo: np.ndarray, gap: np.ndarray) -> pl.DataFrame:
+        kinds = {kind: touched[rows] for kind, touched in marked.items()}
+        missing = gap | kinds.get(SENSOR_MISSING, nowhere[rows])
+        columns = {"time": second_times(recording.start, first + rows.start, rows.stop - rows.start)}
+        mean[missing] = np.nan
+        named = mean.argmax(axis=1) if decision is None else decide(mean, decision)
+        columns |= answer_columns(mean, missing, activities, named)
+        columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
+        taken_off = [kinds.get(kind, nowhere[rows]) for kind in (NON_WEAR, *NON_WEAR_OF.values())]
+        columns["wear"] = nullable(~np.logical_or.reduce(taken_off), gap, pl.Boolean)
+        columns["gap"] = pl.Series(gap, dtype=pl.Boolean)
+        columns |= {f"enmo_{s}_mg": nullable(enmo[:, i], missing, pl.Float32) for i, s in enumerate(SENSORS)}
+        columns["flags"] = _flags({kind: touched & ~gap for kind, touched in kinds.items()}, len(gap))
+        return pl.DataFrame(columns)
+
+    blocks = list(_blocks(recording, rows_of, count))
+    means = one_core_each(partial(_means, recording, frames, chances, rows_of), blocks)
+    return one_table(piece(*block) for block in _together(zip((rows for _, rows in blocks), means, strict=True)))
 
 
 def _means(
-    recording: Recording, frames: FrameProbabilities, chances: ProbabilityMap | None
+    recording: Recording,
+    frames: FrameProbabilities,
+    chances: ProbabilityMap | None,
+    rows_of: Callable[[np.ndarray], np.ndarray],
+    block: tuple[slice, slice],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every second: `chances` of the mean probabilities (R, K), mean ENMO in mg (R, 2), both float32, and gaps (R,)."""
-    _, count, rows_of = second_rows(recording)
-    stops = _blocks(recording, rows_of)
+    """Of the R seconds of a block: `chances` of the mean probabilities (R, K), mean ENMO in mg (R, 2), both float32, and
+    whether they have no sample (R,)."""
+    samples, seconds = block
+    count = seconds.stop - seconds.start
     mean = np.zeros((count, frames.values.shape[1]), np.float32)
     enmo = np.zeros((count, len(SENSORS)), np.float32)
-    gap = np.ones(count, bool)
-
-    def fill(block: tuple[int, int]) -> None:
-        first, stop = block
-        rows = rows_of(np.arange(first, stop))
-        here, local = slice(rows[0], rows[-1] + 1), rows - rows[0]
-        samples = np.bincount(local)
-        gap[here] = samples == 0
-        weight = np.maximum(samples, 1)[:, None]
-        enmo[here] = _sums(local, enmo_mg(recording.piece(first, stop))) / weight
-        # between these samples neither the second nor the frames change: one value stands for many
-        edges = np.concatenate([[first], first + 1 + np.flatnonzero(np.diff(rows)), frames.changes(first, stop)])
-        edges = np.unique(edges)
-        lengths = np.diff(edges, append=stop)
-        means = _sums(local[edges - first], frames.at(edges) * lengths[:, None]) / weight
-        mean[here] = means if chances is None else chances(means)
-
-    for _ in one_core_each(fill, pairwise(stops)):
-        pass
-    return mean, enmo, gap
+    if samples.start == samples.stop:
+        return mean, enmo, np.ones(count, bool)
+    local = rows_of(np.arange(samples.start, samples.stop)) - seconds.start
+    held = np.bincount(local)
+    here = slice(0, len(held))
+    weight = np.maximum(held, 1)[:, None]
+    enmo[here] = _sums(local, enmo_mg(recording.piece(samples.start, samples.stop))) / weight
+    # between these samples neither the second nor the frames change: one value stands for many
+    turns = samples.start + 1 + np.flatnonzero(np.diff(local))
+    edges = np.unique(np.concatenate([[samples.start], turns, frames.changes(samples.start, samples.stop)]))
+    lengths = np.diff(edges, append=samples.stop)
+    means = _sums(local[edges - samples.start], frames.at(edges) * lengths[:, None]) / weight
+    mean[here] = means if chances is None else chances(means)
+    return mean, enmo, np.append(held, np.zeros(count - len(held), np.int64)) == 0
 
 
-def _blocks(recording: Recording, rows_of: Callable[[np.ndarray], np.ndarray]) -> list[int]:
-    """Samples at which blocks begin, and the last one's end: about `BLOCK_SAMPLES` apart, and no second is in two blocks."""
-    edges, longest_second = [0], math.ceil(recording.rate_hz)
-    while edges[-1] < len(recording):
-        stop = min(edges[-1] + BLOCK_SAMPLES, len(recording))
+def _together(
+    blocks: Iterable[tuple[slice, tuple[np.ndarray, ...]]],
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """Some blocks that follow each other as one, of `ROWS_AT_ONCE` seconds or somewhat more."""
+    waiting: list[tuple[slice, tuple[np.ndarray, ...]]] = []
+
+    def joined() -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
+        mean, enmo, gap = (np.concatenate(parts) for parts in zip(*(values for _, values in waiting), strict=True))
+        return slice(waiting[0][0].start, waiting[-1][0].stop), mean, enmo, gap
+
+    for block in blocks:
+        waiting.append(block)
+        if block[0].stop - waiting[0][0].start >= ROWS_AT_ONCE:
+            yield joined()
+            waiting.clear()
+    if waiting:
+        yield joined()
+
+
+def _blocks(
+    recording: Recording, rows_of: Callable[[np.ndarray], np.ndarray], count: int
+) -> Iterator[tuple[slice, slice]]:
+    """(samples, seconds) of about `BLOCK_SAMPLES` each; no second is in two blocks, and every one in one.
+
+    Seconds without any sample go with the block before them; where they are many, as blocks of their own.
+    """
+    if not count:
+        yield slice(0, 0), slice(0, 0)
+    begins = np.array([segment.first for segment in recording.segments[1:]], np.int64)
+    after_long_gaps = begins[rows_of(begins) - rows_of(begins - 1) > ROWS_AT_ONCE]
+    longest_second = math.ceil(recording.rate_hz)
+    first = row = 0
+    while first < len(recording):
+        stop = min([first + BLOCK_SAMPLES, len(recording), *after_long_gaps[after_long_gaps > first][:1].tolist()])
         behind = np.arange(stop - 1, min(stop + longest_second, len(recording)))
-        edges.append(stop + int(np.count_nonzero(rows_of(behind[1:]) == rows_of(behind[:1]))))
-    return edges
+        stop += int(np.count_nonzero(rows_of(behind[1:]) == rows_of(behind[:1])))
+        held = int(rows_of(np.array([stop - 1]))[0]) + 1
+        following = int(rows_of(np.array([stop]))[0]) if stop < len(recording) else count
+        empty = range(held, following, ROWS_AT_ONCE) if following - held > ROWS_AT_ONCE else ()
+        yield slice(first, stop), slice(row, held if empty else following)
+        for begin in empty:
+            yield slice(stop, stop), slice(begin, min(begin + ROWS_AT_ONCE, following))
+        first, row = stop, following
 
 
 def _sums(rows: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ import polars as pl
 
 from selfpab.activities import NAMES, Activities
 from selfpab.inference.bouts import worn_activity
+from selfpab.scratch import room_for
 
 DAY_S = 86_400
+ROWS_AT_ONCE = 1 << 16  # a power of two, as are `packing.bin_seconds`: no bin is in two pieces
 NOT_COUNTED = ("not worn", "a sensor missing", "not recorded")  # states behind the classes: K, K + 1, K + 2
 _ORDER = (8, 7, 6, 3, 13, 14, 1, 5, 4, 2)  # from lying to running: the heights in the picture (ours)
 _LOWEST = 0.3
@@ -25,12 +28,22 @@ _MOST_TICKS = 12
 
 
 class Line(NamedTuple):
-    """Rows `first` to `stop` of `seconds`, those with `again` alone, or those without."""
+    """A day, or what of it comes a second time, as stretches of rows of `seconds`; there may be more than one."""
 
     day: int  # civil day since 1970, or since the start
     again: bool  # the second time of an hour that comes twice
-    rows: np.ndarray  # int64
-    times_s: np.ndarray  # int64, seconds since midnight by the clock
+    stretches: tuple[slice, ...]
+    local_s: np.ndarray  # of all rows, not only of these
+
+    @property
+    def rows(self) -> np.ndarray:
+        """int64, in order."""
+        return np.concatenate([np.arange(part.start, part.stop) for part in self.stretches])
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Seconds since midnight by the clock, int64, of every row."""
+        return np.concatenate([self.local_s[part] for part in self.stretches]) % DAY_S
 
 
 class Axis(NamedTuple):
@@ -46,11 +59,29 @@ def local_seconds(times: pl.Series, start: datetime | None) -> np.ndarray:
 
     The clock is the one that `daily.csv` goes by: also a bare offset's, which the other tables keep as UTC.
     """
-    if start is None:
-        return times.to_numpy().astype(np.int64)
-    clock = times.dt.replace_time_zone(None)
-    offset = start.utcoffset() if start.tzinfo is not None and not hasattr(start.tzinfo, "key") else None
-    return (clock + (offset or timedelta(0))).dt.epoch("s").to_numpy().astype(np.int64)
+    offset = timedelta(0)
+    if start is not None and start.tzinfo is not None and not hasattr(start.tzinfo, "key"):
+        offset = start.utcoffset() or offset
+    result = room_for(len(times), np.int64)
+    for first in range(0, len(times), ROWS_AT_ONCE):
+        piece = times.slice(first, ROWS_AT_ONCE)
+        if start is not None:
+            piece = (piece.dt.replace_time_zone(None) + offset).dt.epoch("s")
+        result[first : first + len(piece)] = piece.to_numpy()
+    return result
+
+
+def clock_changes(local_s: np.ndarray) -> list[int]:
+    """Rows at which the recording's clock was put forward or back; a gap is no such change.
+
+    >>> clock_changes(np.array([7, 8, 9, 8, 9, 12]))
+    [3, 5]
+    """
+    found: list[int] = []
+    for first in range(0, len(local_s) - 1, ROWS_AT_ONCE):
+        here = local_s[first : first + ROWS_AT_ONCE + 1]
+        found += (first + 1 + np.flatnonzero(np.diff(here) != 1)).tolist()
+    return found
 
 
 def lines_of(local_s: np.ndarray) -> list[Line]:
@@ -60,24 +91,34 @@ def lines_of(local_s: np.ndarray) -> list[Line]:
     >>> [(line.day, line.again, line.times_s.tolist()) for line in lines_of(clock)]
     [(0, False, [86398, 86399]), (1, False, [0, 1]), (0, True, [86399]), (1, True, [0])]
     """
-    if not len(local_s):
-        return []
-    latest = np.maximum.accumulate(local_s)
-    again = np.append(False, local_s[1:] <= latest[:-1])
-    keys = 2 * (local_s // DAY_S) + again
-    found = []
-    for key in dict.fromkeys(keys[np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))].tolist()):
-        rows = np.flatnonzero(keys == key)
-        found.append(Line(key // 2, bool(key % 2), rows, local_s[rows] % DAY_S))
-    return found
+    found: dict[int, list[slice]] = {}
+    latest = np.iinfo(np.int64).min
+    for first in range(0, len(local_s), ROWS_AT_ONCE):
+        here = local_s[first : first + ROWS_AT_ONCE]
+        before = np.maximum.accumulate(np.append(latest, here))
+        keys = 2 * (here // DAY_S) + (here <= before[:-1])
+        latest = before[-1]
+        edges = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1, append=keys[-1] - 1))
+        for begin, stop in pairwise(edges.tolist()):
+            stretches = found.setdefault(int(keys[begin]), [])
+            goes_on = bool(stretches) and stretches[-1].stop == first + begin
+            start = stretches.pop().start if goes_on else first + begin
+            stretches.append(slice(start, first + stop))
+    return [Line(key // 2, bool(key % 2), tuple(stretches), local_s) for key, stretches in found.items()]
 
 
 def states_of(seconds: pl.DataFrame, activities: Activities) -> np.ndarray:
     """uint8 (R,): the class index of what the tables count, or K and more for `NOT_COUNTED`."""
     places = {code: place for place, code in enumerate(activities.codes)}
-    counted = worn_activity(seconds).replace_strict(places, default=None, return_dtype=pl.Int64)
     missing = pl.when("gap").then(len(places) + 2).when(~pl.col("wear")).then(len(places)).otherwise(len(places) + 1)
-    return counted.fill_null(seconds.select(missing.cast(pl.Int64)).to_series()).to_numpy().astype(np.uint8)
+    result = np.empty(len(seconds), np.uint8)
+    for first in range(0, len(seconds), ROWS_AT_ONCE):
+        rows = seconds.slice(first, ROWS_AT_ONCE)
+        counted = worn_activity(rows).replace_strict(places, default=None, return_dtype=pl.Int64)
+        result[first : first + len(rows)] = counted.fill_null(
+            rows.select(missing.cast(pl.Int64)).to_series()
+        ).to_numpy()
+    return result
 
 
 def heights_of(activities: Activities) -> list[float]:
@@ -96,7 +137,7 @@ def heights_of(activities: Activities) -> list[float]:
 def axis_of(lines: Sequence[Line]) -> Axis:
     """0 to 24 o'clock; of a recording within one day only the hours it needs.
 
-    >>> axis_of([Line(0, False, np.arange(3), np.array([36_010, 36_011, 37_000]))])
+    >>> axis_of([Line(0, False, (slice(0, 3),), np.array([36_010, 36_011, 37_000]))])
     Axis(first_s=36000, stop_s=37080, tick_s=120)
     """
     if len(lines) != 1:
@@ -120,8 +161,7 @@ def majority(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
 def day_name(line: Line, dated: bool, first_day: int) -> str:
     """What stands beside a line.
 
-    >>> day_name(Line(19_723, False, np.arange(0), np.arange(0)), True, 19_723), day_name(
-    ...     Line(1, False, np.arange(0), np.arange(0)), False, 0)
+    >>> day_name(Line(19_723, False, (), np.arange(0)), True, 19_723), day_name(Line(1, False, (), np.arange(0)), False, 0)
     ('Mon 1 Jan', 'day 2')
     """
     name = (

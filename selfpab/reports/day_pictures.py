@@ -71,8 +71,8 @@ def places_of_lines(lines: Sequence[Line]) -> list[dict[str, int]]:
         {
             "top": TOP + place * (ROW + APART),
             "midnight": line.day * DAY_S,
-            "first": int(line.rows[0]),
-            "last": int(line.rows[-1]),
+            "first": line.stretches[0].start,
+            "last": line.stretches[-1].stop - 1,
         }
         for place, line in enumerate(lines)
     ]

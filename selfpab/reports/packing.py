@@ -14,6 +14,7 @@ import polars as pl
 from selfpab.activities import Activities
 from selfpab.evaluation.clock import second_rows
 from selfpab.recording import CHANNELS, Recording
+from selfpab.reports.day_lines import ROWS_AT_ONCE
 
 BLOCK_S = 600.0  # of the recording at once
 STEPS_PER_G = 32  # of the envelope: 31 mg, from -4 to just below 4 g
@@ -102,5 +103,9 @@ def packed_signal(recording: Recording, seconds: int) -> dict[str, object]:
 def packed_probabilities(seconds: pl.DataFrame, activities: Activities) -> dict[str, object]:
     """`packed_bins` of the probabilities in per cent, uint8 (K, B)."""
     width = bin_seconds(len(seconds))
-    shares = (seconds[column].cast(pl.Float32).to_numpy() for column in activities.columns)
-    return packed_bins(np.stack([binned_per_cent(own, width) for own in shares]), width)
+    pieces = [seconds.slice(first, ROWS_AT_ONCE) for first in range(0, len(seconds), ROWS_AT_ONCE)]
+    rows = [
+        [binned_per_cent(piece[column].cast(pl.Float32).to_numpy(), width) for piece in pieces]
+        for column in activities.columns
+    ]
+    return packed_bins(np.stack([np.concatenate(row) for row in rows]), width)

@@ -9,7 +9,7 @@ clock. Without a script the pictures of the days and the tables are all there, a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from selfpab.recording import CHANNELS
 from selfpab.reports.day_lines import (
     DAY_S,
     NOT_COUNTED,
+    ROWS_AT_ONCE,
     axis_of,
+    clock_changes,
     day_name,
     heights_of,
     length,
@@ -107,23 +109,21 @@ def _data(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, order
     seconds, activities = prediction.seconds, prediction.activities
     lines = lines_of(local_s)
     axis = axis_of(lines)
-    shifts = local_s - np.arange(len(local_s))
-    edges = [0, *(np.flatnonzero(np.diff(shifts)) + 1).tolist()]
     words = seconds["flags"].unique(maintain_order=True).to_list()
-    places = seconds["flags"].replace_strict(words, list(range(len(words))), return_dtype=pl.UInt16)
+    numbers = dict(zip(words, range(len(words)), strict=True))
     classes = zip(activities.names, activities.colours, heights_of(activities), strict=True)
     return {
         "rows": len(seconds),
         "dated": prediction.recording.start is not None,
-        "shifts": [[row, int(shifts[row])] for row in edges],
+        "shifts": [[row, int(local_s[row]) - row] for row in (0, *clock_changes(local_s))],
         "classes": [{"name": name, "colour": colour, "level": level} for name, colour, level in classes],
         "order": order,
         "not_counted": list(NOT_COUNTED),
         "channels": list(CHANNELS),
         "steps_per_g": STEPS_PER_G,
         "states": stretches(states),
-        "uncertain": stretches(seconds["uncertain"].fill_null(False).to_numpy().astype(np.uint8)),
-        "flags": stretches(places.to_numpy()),
+        "uncertain": stretches(_small(seconds["uncertain"], lambda part: part.fill_null(False).cast(pl.UInt16))),
+        "flags": stretches(_small(seconds["flags"], lambda part: part.replace_strict(numbers, return_dtype=pl.UInt16))),
         "flag_words": words,
         "signal": packed_signal(prediction.recording, len(seconds)),
         "probabilities": packed_probabilities(seconds, activities),
@@ -136,6 +136,14 @@ def _data(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, order
             "lines": places_of_lines(lines),
         },
     }
+
+
+def _small(column: pl.Series, numbers: Callable[[pl.Series], pl.Series]) -> np.ndarray:
+    """uint16 (R,), made piece by piece, so that memory does not grow with what the column has."""
+    result = np.empty(len(column), np.uint16)
+    for first in range(0, len(column), ROWS_AT_ONCE):
+        result[first : first + ROWS_AT_ONCE] = numbers(column.slice(first, ROWS_AT_ONCE)).to_numpy()
+    return result
 
 
 def _days(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, data: Mapping[str, Any]) -> str:
@@ -171,7 +179,7 @@ def _days(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, data:
 def _clock_changes(local_s: np.ndarray) -> str:
     """In words, when the recording's clock was put forward or back; its gaps are no such change."""
     told = []
-    for row in (np.flatnonzero(np.diff(local_s) != 1) + 1).tolist():
+    for row in clock_changes(local_s):
         forward = local_s[row] > local_s[row - 1]
         how = (
             "forward: the hours between do not exist"

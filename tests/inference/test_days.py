@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from selfpab.activities import HARTH, Activities
+from selfpab.inference import days as module
 from selfpab.inference.bouts import bout_table
 from selfpab.inference.days import LONG_BOUT_S, daily_table
 
@@ -92,7 +93,9 @@ def random_life(length, seed):
         (None, lambda time: time // 86_400),
     ],
 )
-def test_days_are_those_of_a_slow_loop(start, day_of):
+@pytest.mark.parametrize("at_once", [10_007, 86_400])
+def test_days_are_those_of_a_slow_loop(start, day_of, at_once, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_AT_ONCE", at_once)
     codes, worn = random_life(130_000, seed=3)
     seconds = seconds_of(codes, start, worn)
     table, slow = daily(seconds, start), slow_daily(seconds, day_of)
@@ -126,6 +129,14 @@ def test_a_day_is_as_long_as_its_clock_says(night, hours):
     table = daily(seconds_of([8] * (30 * 3600), start), start)
     assert table["date"].to_list() == [date(*night) + timedelta(days=i) for i in (-1, 0, 1)]
     assert table["recorded_minutes"].to_list() == [60, hours * 60, (29 - hours) * 60]
+
+
+def test_a_clock_that_is_put_back_over_midnight_has_one_row_for_the_day():
+    """In Newfoundland until 2011: at 00:01 it became 23:01 of the day before."""
+    start = datetime(2010, 11, 6, 23, 50, tzinfo=ZoneInfo("America/St_Johns"))
+    table = daily(seconds_of([8] * 3 * 3600, start), start)
+    assert table["date"].to_list() == [date(2010, 11, 6), date(2010, 11, 7)]
+    assert table["recorded_minutes"].to_list() == [10 + 59, 1 + 110]
 
 
 @pytest.mark.parametrize(

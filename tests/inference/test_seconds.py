@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from selfpab import scratch_tables
 from selfpab.activities import HARTH, Activities
 from selfpab.data.simulation import simulate
 from selfpab.evaluation.clock import per_second
@@ -102,6 +104,23 @@ def test_the_table_is_that_of_a_slow_loop(marks, block, monkeypatch):
     if marks:
         assert {"", "non-wear", "bump;clipping;non-wear;repair", "sensor dropout"} <= set(table["flags"])
         assert (table["gap"] & (table["flags"] != "")).sum() == 0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_a_table_in_pieces_is_the_same(rows, monkeypatch):
+    """Gaps longer than a piece are cut; what is large lies in a file."""
+    segments = (Segment(0, 310, 0.0), Segment(310, 330, 9.0), Segment(330, 800, 60.3))
+    recording = made(MARKS, segments=segments)
+    frames = frames_of(recording)
+    whole = second_table(recording, frames, TWO, uncertain_below=0.7)
+    assert whole.n_chunks() == 1
+    monkeypatch.setattr(module, "BLOCK_SAMPLES", 70)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(scratch_tables, "IN_MEMORY", 100)
+    pieces = second_table(recording, frames, TWO, uncertain_below=0.7)
+    assert pieces.n_chunks() > 71 / (2 * rows)  # a block of this size has one or two seconds
+    assert_frame_equal(pieces, whole)
+    assert pieces["gap"].sum() > 50
 
 
 def test_a_simulated_person_has_the_numbers_of_the_evaluation():
