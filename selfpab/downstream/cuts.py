@@ -127,7 +127,10 @@ def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: i
 
 
 def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int, turns: Turns | None = None) -> np.ndarray:
-    """Samples of all real frames in g, one after the other, float32 (frames, frame_samples, 6); with `turns` upright."""
+    """Samples of all real frames in g, one after the other, float32 (frames, frame_samples, 6); with `turns` upright.
+
+    Raises ValueError for values that are not finite: a product with a ReLU in it may make 0 of them, and so an answer.
+    """
     real = cuts.starts >= 0
     starts, stops = cuts.starts[real], cuts.stops[real]
     low, high = int(starts.min()), int(np.minimum(starts + frame_samples, stops).max())
@@ -137,6 +140,12 @@ def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int, turns: Tu
         pieces = every[starts - low].reshape(len(starts), frame_samples, samples.shape[1])
     else:
         pieces = samples[frame_samples_of(starts, stops, frame_samples=frame_samples) - low]
+    if recording.counts_per_g is None and not np.isfinite(pieces).all():
+        frame = int(starts[~np.isfinite(pieces).all(axis=(1, 2))][0])
+        raise ValueError(
+            f"{recording.subject} has a value that is not finite within the second that begins at sample {frame}; "
+            "leave such samples out, and let a new segment begin behind them"
+        )
     return pieces if turns is None else turns.applied(pieces, starts)
 
 

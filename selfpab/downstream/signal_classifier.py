@@ -35,7 +35,7 @@ from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.normalisation import Normalisation
 from selfpab.recording import CHANNELS, UNLABELLED, Recording
 from selfpab.seeding import seed_of
-from selfpab.upstream.engine import Precision, autocast, seed_torch
+from selfpab.upstream.engine import Precision, autocast, seed_torch, tiniest_as_zero
 from selfpab.upstream.schedule import exponential
 
 AT_ONCE = 256  # windows per forward pass of prediction
@@ -103,7 +103,8 @@ class SignalClassifier:
         recurrent = {"lstm": config.lstm, "lstm_layers": config.lstm_layers, "dropout": config.dropout}
         network = DeepConvLSTM(len(CHANNELS), len(self.activities), per_frame=False, **sizes, **recurrent)
         self.network = network.to(self.device)
-        self.losses = self._train(self.network, material)
+        with tiniest_as_zero():
+            self.losses = self._train(self.network, material)
         self.facts = {"loss": float(np.mean(self.losses[-20:]))} | self._validation(material)
 
     def predict(self, recording: Recording) -> np.ndarray:

@@ -215,12 +215,6 @@ class Pass:
             rows = slice(begin, begin + FRAMES_AT_ONCE[extractor.device.type] // 2)
             here = Cuts(starts[None, rows], stops[None, rows])
             pieces = frame_pieces(self.recording, here, extractor.shape.frame_samples, turns)
-            if self.recording.counts_per_g is None and not np.isfinite(pieces).all():
-                frame = int(starts[rows][~np.isfinite(pieces).all(axis=(1, 2))][0])
-                raise ValueError(
-                    f"{self.recording.subject} has a value that is not finite within the second that begins at sample {frame}; "
-                    "leave such samples out, and let a new segment begin behind them"
-                )
             parts.append(extractor.features(torch.from_numpy(pieces).to(extractor.device)))
         parts.append(torch.zeros_like(parts[0][:1]))
         with autocast(extractor.precision, extractor.device):

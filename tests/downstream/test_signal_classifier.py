@@ -166,6 +166,23 @@ def test_the_rate_falls_and_gradients_reach_every_parameter(toy, people, monkeyp
     assert min(norms) > 0
 
 
+def test_subnormal_gradients_do_not_slow_a_step_down(toy, people, monkeypatch):
+    """Of 234 steps of the LSTM only the last is asked for; what arrives at the first is below 1e-38."""
+
+    def subnormals_stay():
+        return bool(torch.tensor([1e-20]).mul(1e-20).any())
+
+    seen, real = [], torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: (seen.append(subnormals_stay()), real(self))[1])
+    torch.set_flush_denormal(False)
+    if not subnormals_stay():
+        pytest.skip("this processor knows no subnormal numbers")
+    fitted(toy, people)
+    assert not any(seen)
+    assert seen
+    assert subnormals_stay()
+
+
 def test_normalisation_is_that_of_the_training_people_alone(toy, people):
     fold = fitted(toy, people)
     rows = np.concatenate([one.acceleration_g for one in people]).astype(np.float64)

@@ -282,6 +282,8 @@ def test_a_value_that_is_not_finite_is_an_error(encoder, gapped, precision):
         ValueError, match="p has a value that is not finite within the second that begins at sample 380"
     ):
         looks_of(extractor, wrong, extractor.spans(wrong, step=7), head)
+    with pytest.raises(ValueError, match="begins at sample 380"):
+        list(extractor.span_states(wrong, extractor.spans(wrong, step=7)).values)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 
 from selfpab.upstream import engine
-from selfpab.upstream.engine import autocast, make_fabric, resolved_precision, seed_torch
+from selfpab.upstream.engine import autocast, make_fabric, resolved_precision, seed_torch, tiniest_as_zero
 from selfpab.upstream.lost_processes import LOST_S
 
 CPU = torch.device("cpu")
@@ -101,3 +101,30 @@ def test_a_seed_repeats():
     first = torch.rand(3)
     seed_torch(2**62)
     torch.testing.assert_close(torch.rand(3), first, rtol=0, atol=0)
+
+
+def subnormals_stay():
+    return bool(torch.tensor([1e-20]).mul(1e-20).any())
+
+
+needs_flushing = pytest.mark.skipif(
+    not torch.set_flush_denormal(False), reason="this processor cannot treat subnormal numbers as zero"
+)
+
+
+@needs_flushing
+def test_within_the_tiniest_numbers_are_zero_and_then_as_before():
+    assert subnormals_stay()
+    with tiniest_as_zero():
+        assert not subnormals_stay()
+        with tiniest_as_zero():
+            pass
+        assert not subnormals_stay()  # it was so before the inner one
+    assert subnormals_stay()
+
+
+@needs_flushing
+def test_an_error_within_leaves_it_as_before():
+    with pytest.raises(RuntimeError), tiniest_as_zero():
+        raise RuntimeError
+    assert subnormals_stay()
