@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain
 from typing import IO, TYPE_CHECKING, cast
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 IN_MEMORY = 8 << 20  # bytes: somewhat more than the seconds of a day
-ALIGNED = 64  # bytes, as Arrow wants its columns
 
 
 def one_table(pieces: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -54,23 +53,32 @@ def _mapped(pieces: Iterable[pl.DataFrame]) -> list[pl.DataFrame]:
     in_memory: list[pl.DataFrame] = []
     with ExitStack() as opened:
         try:
-            file = opened.enter_context(tempfile.TemporaryFile(prefix="selfpab-"))
+            file = tempfile.TemporaryFile(prefix="selfpab-")  # noqa: SIM115 - closed below, whatever cannot be written
         except OSError:
             return list(pieces)
+        opened.callback(_closed, file)
         end = 0
         for piece in pieces:
-            begin = -(-end // ALIGNED) * ALIGNED
-            size = 0 if in_memory else _laid(piece, file, begin)  # all that follow too, or they would change places
-            if not size:
+            size = 0 if in_memory else _laid(piece, file, end)  # all that follow too, or they would change places
+            if size:
+                in_file.append(slice(end, end + size))
+                end += size
+            else:
                 in_memory.append(piece)
-                continue
-            end = begin + size
-            in_file.append(slice(begin, end))
         if not in_file:
             return in_memory
-        whole = memoryview(mmap.mmap(file.fileno(), end, access=mmap.ACCESS_READ))
+        try:
+            whole = memoryview(mmap.mmap(file.fileno(), end, access=mmap.ACCESS_READ))
+        except (OSError, ValueError):
+            file.seek(0)
+            whole = memoryview(file.read(end))
     read = (pyarrow.ipc.open_stream(pa.py_buffer(whole[place])).read_all() for place in in_file)
     return [cast("pl.DataFrame", pl.from_arrow(table, rechunk=False)) for table in read] + in_memory
+
+
+def _closed(file: IO[bytes]) -> None:
+    with suppress(OSError):  # of what could not be written, and is in memory
+        file.close()
 
 
 def _laid(piece: pl.DataFrame, file: IO[bytes], begin: int) -> int:

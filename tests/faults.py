@@ -238,6 +238,46 @@ FAULTS = [
         "tests/data/test_sources.py",
         "test_words_for_the_places_tell_a_pair",
     ),
+    Fault(
+        "the first second of a day forgets the one before",
+        "selfpab/inference/days.py",
+        "before = min(rows.start, 1)",
+        "before = 0",
+        "tests/inference/test_days.py",
+        "test_what_happens_around_midnight_counts_on_one_day",
+    ),
+    Fault(
+        "seconds of a long gap left out",
+        "selfpab/inference/seconds.py",
+        "for begin in empty:",
+        "for begin in ():",
+        "tests/inference/test_seconds.py",
+        "test_a_table_in_pieces_is_the_same",
+    ),
+    Fault(
+        "a bout cut in two where a table is",
+        "selfpab/inference/seconds.py",
+        "cut = len(whole.gap) if decision is None else last_cut(whole.mean, decision)",
+        "cut = len(whole.gap)",
+        "tests/inference/test_seconds.py",
+        "test_a_bout_that_lies_across_two_pieces_is_decided_as_one",
+    ),
+    Fault(
+        "pieces of a table in another order where the disk is full",
+        "selfpab/scratch_tables.py",
+        "size = 0 if in_memory else _laid(",
+        "size = _laid(",
+        "tests/test_scratch_tables.py",
+        "test_what_the_disk_has_no_room_for_stays_in_memory_and_in_its_place",
+    ),
+    Fault(
+        "gradients too small to matter that take all the time",
+        "selfpab/upstream/engine.py",
+        "torch.set_flush_denormal(True)",
+        "pass",
+        "tests/downstream/test_signal_classifier.py",
+        "test_subnormal_gradients_do_not_slow_a_step_down",
+    ),
 ]
 
 

@@ -56,12 +56,7 @@ def decide(probabilities: np.ndarray, decision: Decision, *, rows_per_s: int = 1
     """
     if probabilities.ndim != 2 or probabilities.shape[1] != len(decision.weights):
         raise ValueError(f"this decision is for {len(decision.weights)} classes, got shape {probabilities.shape}")
-    weights = np.array(decision.weights)
-    named = np.empty(len(probabilities), np.int64)
-    for first in range(0, len(named), BLOCK_ROWS):
-        worth = probabilities[first : first + BLOCK_ROWS] * weights
-        missing = ~np.isfinite(worth @ np.ones(len(weights)))
-        named[first : first + BLOCK_ROWS] = np.where(missing, UNLABELLED, worth.argmax(axis=1))
+    named, weights = _worth_most(probabilities, decision), np.array(decision.weights)
     shortest = np.array([*decision.shortest_s, 0]) * rows_per_s  # the last is that of -1
     struck = np.zeros(probabilities.shape, bool)  # classes whose bout was too short
     struck_out = np.zeros(len(named), bool)  # of every class: it would be named for ever
@@ -75,6 +70,33 @@ def decide(probabilities: np.ndarray, decision: Decision, *, rows_per_s: int = 1
         worth = np.where(struck[rows], -1.0, probabilities[rows] * weights)
         named[rows] = worth.argmax(axis=1)
         struck_out[rows] = struck[rows].all(axis=1)
+
+
+def last_cut(probabilities: np.ndarray, decision: Decision) -> int:
+    """The last row before which the rows can be decided without knowing those from it on, and those without these.
+
+    It lies in a bout of which both parts are long enough to stay; 0 where there is none. For who has the rows of a month, a
+    day at a time.
+
+    >>> p = np.array([[0.6, 0.4]] * 5 + [[0.4, 0.6]])
+    >>> last_cut(p, Decision((1.0, 1.0), (1, 2))), last_cut(p[3:], Decision((1.0, 1.0), (1, 2)))
+    (3, 0)
+    """
+    named, least = _worth_most(probabilities, decision), max(decision.shortest_s)
+    edges = np.flatnonzero(np.diff(named, prepend=named[:1] - 1))
+    ends = np.append(edges[1:], len(named))
+    long = np.flatnonzero(ends - edges >= 2 * least)
+    return int(ends[long[-1]]) - least if len(long) else 0
+
+
+def _worth_most(probabilities: np.ndarray, decision: Decision) -> np.ndarray:
+    """Class index of every row, whatever the length of its bout, int64 (R,); -1 where its probabilities are NaN."""
+    named, weights = np.empty(len(probabilities), np.int64), np.array(decision.weights)
+    for first in range(0, len(named), BLOCK_ROWS):
+        worth = probabilities[first : first + BLOCK_ROWS] * weights
+        missing = ~np.isfinite(worth @ np.ones(len(weights)))
+        named[first : first + BLOCK_ROWS] = np.where(missing, UNLABELLED, worth.argmax(axis=1))
+    return named
 
 
 def fit_decision(people: Mapping[str, Answers]) -> Decision:

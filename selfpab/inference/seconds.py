@@ -6,9 +6,9 @@ Legend: N samples, R seconds, K classes.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from selfpab.activities import Activities
 from selfpab.core_threads import one_core_each
 from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
 from selfpab.features.enmo import enmo_mg
-from selfpab.inference.decisions import Decision, decide
+from selfpab.inference.decisions import Decision, decide, last_cut
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Recording
@@ -25,6 +25,7 @@ from selfpab.scratch_tables import one_table
 
 UNCERTAIN_BELOW = 0.6  # ours
 BLOCK_SAMPLES = 100_000  # at once: half an hour at 50 Hz
+LOOKED_AHEAD = 64  # samples
 ROWS_AT_ONCE = 1 << 16  # seconds of which columns are made: the better part of a day
 
 
@@ -66,11 +67,15 @@ def second_table(
     marked = _marked_seconds(recording)
     nowhere = np.zeros(count, bool)
 
-    def piece(rows: slice, mean: np.ndarray, enmo: np.ndarray, gap: np.ndarray) -> pl.DataFrame:
-        kinds = {kind: touched[rows] for kind, touched in marked.items()}
-        missing = gap | kinds.get(SENSOR_MISSING, nowhere[rows])
-        columns = {"time": second_times(recording.start, first + rows.start, rows.stop - rows.start)}
+    def with_marks(rows: slice, mean: np.ndarray, enmo: np.ndarray, gap: np.ndarray) -> _Seconds:
+        missing = gap | marked.get(SENSOR_MISSING, nowhere)[rows]
         mean[missing] = np.nan
+        return _Seconds(rows, mean, enmo, gap, missing)
+
+    def table(some: _Seconds) -> pl.DataFrame:
+        rows, mean, enmo, gap, missing = some
+        kinds = {kind: touched[rows] for kind, touched in marked.items()}
+        columns = {"time": second_times(recording.start, first + rows.start, len(gap))}
         named = mean.argmax(axis=1) if decision is None else decide(mean, decision)
         columns |= answer_columns(mean, missing, activities, named)
         columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
@@ -83,7 +88,44 @@ def second_table(
 
     blocks = list(_blocks(recording, rows_of, count))
     means = one_core_each(partial(_means, recording, frames, chances, rows_of), blocks)
-    return one_table(piece(*block) for block in _together(zip((rows for _, rows in blocks), means, strict=True)))
+    found = (with_marks(rows, *values) for (_, rows), values in zip(blocks, means, strict=True))
+    return one_table(map(table, _pieces(found, decision)))
+
+
+class _Seconds(NamedTuple):
+    """Some seconds that follow each other. Legend as above."""
+
+    rows: slice
+    mean: np.ndarray  # float32 (R, K), NaN where missing
+    enmo: np.ndarray  # float32 (R, 2), mg
+    gap: np.ndarray  # bool (R,): no sample
+    missing: np.ndarray  # bool (R,): no answer
+
+
+def _pieces(blocks: Iterable[_Seconds], decision: Decision | None) -> Iterator[_Seconds]:
+    """The same in pieces of about `ROWS_AT_ONCE` seconds, cut where the decision does not ask what is on the other side."""
+    waiting: list[_Seconds] = []
+    for block in blocks:
+        waiting.append(block)
+        if block.rows.stop - waiting[0].rows.start < ROWS_AT_ONCE:
+            continue
+        whole = _joined(waiting)
+        cut = len(whole.gap) if decision is None else last_cut(whole.mean, decision)
+        if cut:
+            yield _part(whole, 0, cut)
+        waiting = [_part(whole, cut, len(whole.gap))] if cut < len(whole.gap) else []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(parts: Sequence[_Seconds]) -> _Seconds:
+    arrays = (np.concatenate(same) for same in zip(*(part[1:] for part in parts), strict=True))
+    return _Seconds(slice(parts[0].rows.start, parts[-1].rows.stop), *arrays)
+
+
+def _part(whole: _Seconds, first: int, stop: int) -> _Seconds:
+    begin = whole.rows.start
+    return _Seconds(slice(begin + first, begin + stop), *(array[first:stop] for array in whole[1:]))
 
 
 def _means(
@@ -115,43 +157,29 @@ def _means(
     return mean, enmo, np.append(held, np.zeros(count - len(held), np.int64)) == 0
 
 
-def _together(
-    blocks: Iterable[tuple[slice, tuple[np.ndarray, ...]]],
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
-    """Some blocks that follow each other as one, of `ROWS_AT_ONCE` seconds or somewhat more."""
-    waiting: list[tuple[slice, tuple[np.ndarray, ...]]] = []
-
-    def joined() -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
-        mean, enmo, gap = (np.concatenate(parts) for parts in zip(*(values for _, values in waiting), strict=True))
-        return slice(waiting[0][0].start, waiting[-1][0].stop), mean, enmo, gap
-
-    for block in blocks:
-        waiting.append(block)
-        if block[0].stop - waiting[0][0].start >= ROWS_AT_ONCE:
-            yield joined()
-            waiting.clear()
-    if waiting:
-        yield joined()
-
-
 def _blocks(
     recording: Recording, rows_of: Callable[[np.ndarray], np.ndarray], count: int
 ) -> Iterator[tuple[slice, slice]]:
-    """(samples, seconds) of about `BLOCK_SAMPLES` each; no second is in two blocks, and every one in one.
+    """(samples, seconds) of at most about `BLOCK_SAMPLES` and `ROWS_AT_ONCE`; every second is in one, and in no other.
 
     Seconds without any sample go with the block before them; where they are many, as blocks of their own.
     """
     if not count:
         yield slice(0, 0), slice(0, 0)
-    begins = np.array([segment.first for segment in recording.segments[1:]], np.int64)
-    after_long_gaps = begins[rows_of(begins) - rows_of(begins - 1) > ROWS_AT_ONCE]
-    longest_second = math.ceil(recording.rate_hz)
+    begins = np.array([segment.first for segment in recording.segments], np.int64)
+    their_rows = rows_of(begins)
     first = row = 0
     while first < len(recording):
-        stop = min([first + BLOCK_SAMPLES, len(recording), *after_long_gaps[after_long_gaps > first][:1].tolist()])
-        behind = np.arange(stop - 1, min(stop + longest_second, len(recording)))
-        stop += int(np.count_nonzero(rows_of(behind[1:]) == rows_of(behind[:1])))
+        far = np.searchsorted(
+            their_rows, row + ROWS_AT_ONCE, side="right"
+        )  # the first segment that begins too far away
+        stop = min([first + BLOCK_SAMPLES, len(recording), *begins[far : far + 1].tolist()])
         held = int(rows_of(np.array([stop - 1]))[0]) + 1
+        same = LOOKED_AHEAD
+        while same == LOOKED_AHEAD:  # to the end of the second, in which there may be more samples than the rate says
+            behind = rows_of(np.arange(stop, min(stop + LOOKED_AHEAD, len(recording))))
+            same = int(np.searchsorted(behind, held))
+            stop += same
         following = int(rows_of(np.array([stop]))[0]) if stop < len(recording) else count
         empty = range(held, following, ROWS_AT_ONCE) if following - held > ROWS_AT_ONCE else ()
         yield slice(first, stop), slice(row, held if empty else following)

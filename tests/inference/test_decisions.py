@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selfpab.evaluation.answers import Answers
-from selfpab.inference.decisions import Decision, decide, fit_decision, most_probable
+from selfpab.inference.decisions import Decision, decide, fit_decision, last_cut, most_probable
 
 
 def shares(*named, sure=0.6, classes=3):
@@ -22,6 +22,21 @@ def test_without_weights_it_is_the_most_probable_class():
     p = np.random.default_rng(0).dirichlet([1, 1, 1], 50)
     assert (decide(p, most_probable(3)) == p.argmax(axis=1)).all()
     assert decide(np.full((1, 3), 1 / 3), most_probable(3)).tolist() == [0]
+
+
+def test_what_is_cut_where_it_may_be_is_decided_as_the_whole():
+    cuts = 0
+    for seed in range(300):
+        chance = np.random.default_rng(seed)
+        classes = np.repeat(chance.integers(0, 3, 60), chance.integers(1, 9, 60))
+        p = shares(*classes) * chance.dirichlet([4, 4, 4], len(classes))
+        p[np.repeat(chance.random(60) < 0.05, 9)[: len(p)]] = np.nan
+        decision = Decision(tuple(chance.uniform(0.5, 1, 3)), tuple(chance.integers(1, 6, 3).tolist()))
+        cut = last_cut(p, decision)
+        parts = np.concatenate([decide(p[:cut], decision), decide(p[cut:], decision)])
+        np.testing.assert_array_equal(parts, decide(p, decision))
+        cuts += cut > 0
+    assert cuts > 200
 
 
 def test_short_bouts_go_to_the_next_best_and_long_ones_stay():

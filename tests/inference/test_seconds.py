@@ -11,9 +11,10 @@ from polars.testing import assert_frame_equal
 from selfpab import scratch_tables
 from selfpab.activities import HARTH, Activities
 from selfpab.data.simulation import simulate
-from selfpab.evaluation.clock import per_second
+from selfpab.evaluation.clock import per_second, second_rows
 from selfpab.features.framing import frame_starts
 from selfpab.inference import seconds as module
+from selfpab.inference.decisions import Decision
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING, second_table
 from selfpab.recording import Mark, Recording, Segment
@@ -121,6 +122,50 @@ def test_a_table_in_pieces_is_the_same(rows, monkeypatch):
     assert pieces.n_chunks() > 71 / (2 * rows)  # a block of this size has one or two seconds
     assert_frame_equal(pieces, whole)
     assert pieces["gap"].sum() > 50
+
+
+@pytest.mark.parametrize("rows", [3, 10, 40])
+def test_a_bout_that_lies_across_two_pieces_is_decided_as_one(rows, monkeypatch):
+    """A class that needs some seconds would be given away in two stumps."""
+    chance = np.random.default_rng(0)
+    long = Recording("p", START, 50.0, np.zeros((50 * 400, 6), np.float32))
+    starts, stops = frame_starts(long.segments, frame_samples=50, hop_samples=25, to_the_end=True)
+    codes = np.repeat(chance.integers(0, 2, 400), chance.integers(1, 12, 400))[: len(starts)]
+    sure = np.where(codes, 0.2, 0.8) + chance.normal(0, 0.1, len(starts))
+    frames = FrameProbabilities(np.stack([sure, 1 - sure], axis=1), starts, stops, 50)
+    decision = Decision((1.0, 0.9), (3, 4))
+    whole = second_table(long, frames, TWO, decision=decision)
+    plain = second_table(long, frames, TWO)
+    assert (whole["activity"] != plain["activity"]).sum() > 15
+    monkeypatch.setattr(module, "BLOCK_SAMPLES", 70)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(scratch_tables, "IN_MEMORY", 100)
+    pieces = second_table(long, frames, TWO, decision=decision)
+    assert pieces.n_chunks() > 4
+    assert_frame_equal(pieces, whole)
+
+
+@pytest.mark.parametrize("block", [20, 49, 50, 51, 100_000])
+def test_a_second_with_more_samples_than_the_rate_says_is_in_one_block(block, monkeypatch):
+    """A sensor that is a little fast: one segment ends, by its count, after the next has begun."""
+    segments = (Segment(0, 340, 0.0), Segment(340, 800, 6.3))
+    recording = made(start=datetime(2024, 1, 1), segments=segments)
+    frames = frames_of(recording)
+    whole = second_table(recording, frames, TWO)
+    monkeypatch.setattr(module, "BLOCK_SAMPLES", block)
+    assert_frame_equal(second_table(recording, frames, TWO), whole)
+    assert len(whole) == 16
+
+
+def test_no_block_grows_with_the_gaps_in_it():
+    """Ten seconds every two hours, for two months."""
+    segments = tuple(Segment(500 * i, 500 * (i + 1), 7200.0 * i) for i in range(720))
+    recording = made(segments=segments)
+    _, count, rows_of = second_rows(recording)
+    blocks = list(module._blocks(recording, rows_of, count))
+    assert max(rows.stop - rows.start for _, rows in blocks) <= module.ROWS_AT_ONCE + 7200
+    assert [0, *(rows.stop for _, rows in blocks)] == [*(rows.start for _, rows in blocks), count]
+    assert [0, *(samples.stop for samples, _ in blocks)] == [*(samples.start for samples, _ in blocks), len(recording)]
 
 
 def test_a_simulated_person_has_the_numbers_of_the_evaluation():
