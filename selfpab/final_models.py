@@ -81,7 +81,9 @@ def save(
         steps=config.steps,
     )
     shape = replace(
-        classifier.upstream.encoder_config, statistics=network.encoder.statistics, upright=network.encoder.upright
+        classifier.upstream.encoder_config,
+        statistics=network.encoder.statistics,
+        upright_share=network.encoder.upright_share,
     )
     trained = replace(classifier.upstream, encoder=network.encoder.cpu(), encoder_config=shape)
     return save_model(

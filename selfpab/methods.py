@@ -50,7 +50,7 @@ PLUS = FinetuneConfig(  # how each of these was found to help: docs/log.md
     validation_share=0.0,
     overlap=60,
     statistics=True,
-    upright=True,
+    upright_share=0.5,
     schedule="cosine",
     encoder_rate=5e-4,
     weight_decay=0.01,
@@ -62,7 +62,7 @@ PLUS = FinetuneConfig(  # how each of these was found to help: docs/log.md
 OFF = FinetuneConfig()
 OURS = (
     "statistics",
-    "upright",
+    "upright_share",
     "augment",
     "schedule",
     "warmup_steps",

@@ -90,12 +90,12 @@ def test_with_selfpab_plus_the_model_knows_what_it_is_given(place, people, tmp_p
     ((classifier, _),) = fits
     model = load(tmp_path / "model", precision="fp32")
     shape = model.upstream.encoder_config
-    assert (shape.statistics, shape.upright) == (True, True)
+    assert (shape.statistics, shape.upright_share) == (True, 0.5)
     assert model.upstream.encoder.projection.in_features == 156 + STATISTICS
     # what it was not pre-trained on has begun to count
     assert float(model.upstream.encoder.projection.weight[:, 156:].detach().abs().max()) > 0
     assert len(model.config["downstream"]["class_weights"]) == len(HARTH)
-    # a person who leans is predicted by the model as by the classifier: both turn the back upright
+    # a person who leans is predicted by the model as by the classifier: both take half of it away
     leaning = people[0].acceleration_g.copy()
     leaning[:, :3] = leaning[:, :3] @ np.float32([[0.94, 0, 0.34], [0, 1, 0], [-0.34, 0, 0.94]])
     leaning = replace(people[0], samples=leaning, counts_per_g=None)

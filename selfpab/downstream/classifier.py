@@ -131,8 +131,8 @@ class FinetunedClassifier:
         elif self.start == "random":
             seed_torch(seed_of("random encoder", self.seed))
             encoder = Encoder(features, **asdict(shape))
-        if encoder is not None and (config.statistics or config.upright):
-            encoder = with_inputs(encoder, shape, statistics=config.statistics, upright=config.upright)
+        if encoder is not None and (config.statistics or config.upright_share):
+            encoder = with_inputs(encoder, shape, statistics=config.statistics, upright_share=config.upright_share)
         layers, width = (shape.layers, shape.d_model) if encoder is not None else (1, features)
         seed_torch(seed_of("head", self.seed))
         return Network(encoder, fresh_head(config, layers, width, len(self.outputs)))
@@ -183,10 +183,11 @@ def class_weights(shares: np.ndarray, power: float) -> np.ndarray:
     return weights
 
 
-def with_inputs(encoder: Encoder, shape: EncoderConfig, *, statistics: bool, upright: bool) -> Encoder:
+def with_inputs(encoder: Encoder, shape: EncoderConfig, *, statistics: bool, upright_share: float) -> Encoder:
     """The same encoder, of this shape, given more: statistics that mean nothing to it yet (zero weights), upright backs."""
     more = statistics and not encoder.statistics
-    shape = replace(shape, statistics=statistics or encoder.statistics, upright=upright or encoder.upright)
+    share = upright_share or encoder.upright_share
+    shape = replace(shape, statistics=statistics or encoder.statistics, upright_share=share)
     widened = Encoder(encoder.reconstruction.out_features, **asdict(shape))
     weights = encoder.state_dict()
     if more:

@@ -51,7 +51,7 @@ class FinetuneConfig:
     merge: Literal["labels", "confusion"] = "labels"  # the release merges classes after prediction (BEHAVIOUR (i) 7)
     # all that follows is ours, and off but in `selfpab-plus`
     statistics: bool = False  # 45 numbers of every frame beside its spectrum (features/statistics.py)
-    upright: bool = False  # the back sensor is turned to where walking is upright (features/uprightness.py)
+    upright_share: float = 0.0  # of the back sensor's lean in standing, taken away (features/uprightness.py)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     schedule: Literal["exponential", "cosine"] = "exponential"  # cosine: up in `warmup_steps`, down to zero at the end
     warmup_steps: int = 50
@@ -76,6 +76,8 @@ class FinetuneConfig:
             raise ValueError(
                 f"wanted head_dropout and mlp_dropout from 0 to below 1, got {self.head_dropout:g}, {self.mlp_dropout:g}"
             )
+        if not 0 <= self.upright_share <= 1:
+            raise ValueError(f"wanted an upright_share from 0 to 1, got {self.upright_share:g}")
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
         if self.epochs is not None and self.cuts != "grid":

@@ -111,7 +111,8 @@ class Extractor:
     def turns(self, recording: Recording) -> Turns | None:
         """How the recording's back sensor is made upright; None where the encoder does not want it so."""
         encoder = self.network.encoder
-        return upright_turns(recording) if encoder is not None and encoder.upright else None
+        share = encoder.upright_share if encoder is not None else 0
+        return upright_turns(recording, share) if share else None
 
     def spectra(
         self, recording: Recording, cuts: Cuts, turns: Turns | None = None

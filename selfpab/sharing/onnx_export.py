@@ -24,7 +24,7 @@ from selfpab.downstream.states import Extractor
 from selfpab.features.normalisation import ZERO_STD
 from selfpab.features.spectrograms import frame_magnitudes
 from selfpab.features.statistics import frame_statistics
-from selfpab.features.uprightness import WALKING_BACK
+from selfpab.features.uprightness import STANDING_BACK
 from selfpab.inference.frame_windows import step_of
 from selfpab.inference.model import Model
 from selfpab.recording import CHANNELS
@@ -82,9 +82,10 @@ def export_onnx(model: Model, path: Path) -> float:
     """Write `model` as `path`, whole or not at all, after onnxruntime has given the same as torch.
 
     The file says of itself, in its metadata: classes, channels, unit, rate_hz, frame_samples, hop_samples, window_samples
-    (the longest input), step_frames (between the windows of our prediction), walking_back (where gravity must point at
-    the back while walking: the back's samples are to be turned so before; null where they are to be left), calibration (of the
-    probabilities of seconds, as in calibration.json; null without), encoder_sha256, selfpab.
+    (the longest input), step_frames (between the windows of our prediction), standing_back and upright_share (the back's
+    samples are to be turned before, by this share of the rotation that takes gravity while standing quietly to that
+    direction; null where they are to be left), calibration (of the probabilities of seconds, as in calibration.json; null
+    without), encoder_sha256, selfpab.
 
     Returns
     -------
@@ -125,7 +126,8 @@ def metadata(model: Model) -> dict[str, str]:
         "hop_samples": shape.hop_samples,
         "window_samples": shape.window_samples,
         "step_frames": step_of(Extractor.of_encoder(model.upstream), model.finetune, "ours"),
-        "walking_back": WALKING_BACK.tolist() if model.upstream.encoder.upright else None,
+        "standing_back": STANDING_BACK.tolist() if model.upstream.encoder.upright_share else None,
+        "upright_share": model.upstream.encoder.upright_share or None,
         "calibration": model.trust.to_json() if model.trust else None,
         "encoder_sha256": model.upstream.sha256,
         "selfpab": __version__,

@@ -33,7 +33,7 @@ class EncoderConfig:
         False  # section 3.1 cites the original transformer: norms after; `small` and `tiny` have them before
     )
     statistics: bool = False  # ours: 45 numbers of every frame beside its spectrum (features/statistics.py)
-    upright: bool = False  # ours: the back sensor is turned to where walking is upright (features/uprightness.py)
+    upright_share: float = 0.0  # ours: of the back sensor's lean in standing, taken away (features/uprightness.py)
 
 
 class Encoder(nn.Module):
@@ -57,12 +57,12 @@ class Encoder(nn.Module):
         identical_layers: bool = False,
         norm_first: bool = False,
         statistics: bool = False,
-        upright: bool = False,
+        upright_share: float = 0.0,
     ) -> None:
         super().__init__()
         if d_model % heads or d_model % 2:
             raise ValueError(f"d_model must be even and a multiple of the {heads} heads, got {d_model}")
-        self.d_model, self.statistics, self.upright = d_model, statistics, upright
+        self.d_model, self.statistics, self.upright_share = d_model, statistics, upright_share
         self.projection = nn.Linear(d_input + (STATISTICS if statistics else 0), d_model)
         self.layers = nn.ModuleList(
             Layer(d_model, heads, d_feedforward, dropout, attention_dropout, norm_first) for _ in range(layers)

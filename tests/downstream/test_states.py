@@ -175,7 +175,7 @@ def test_a_pass_gives_what_the_head_makes_of_the_states(toy, gapped, normalisati
     """Also of runs that are shorter than a window, and with a back that is made upright."""
     torch.manual_seed(3)
     upstream = toy.upstream(1, normalisation=normalisation)
-    settings = replace(upstream.encoder_config, statistics=statistics, upright=statistics)
+    settings = replace(upstream.encoder_config, statistics=statistics, upright_share=0.5 * statistics)
     encoder = Encoder(156, **asdict(settings)).eval()
     extractor = replace(
         Extractor.of_encoder(upstream, "fp32"),

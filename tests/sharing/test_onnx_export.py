@@ -14,7 +14,7 @@ from selfpab.data.simulation import NO_FAULTS, simulate
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.features.uprightness import WALKING_BACK, upright_turns
+from selfpab.features.uprightness import STANDING_BACK, upright_turns
 from selfpab.inference.model import Model, load
 from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.recording import Recording, Segment
@@ -110,9 +110,9 @@ def test_the_model_in_the_box_needs_what_its_file_says(tmp_path):
     longest = json.loads(about["window_samples"])
     (given,) = simulate(1, longest / 50 / 3600, seed=1, faults=NO_FAULTS)
     given = replace(given, samples=given.acceleration_g @ lean(20.0), counts_per_g=None)
-    turns = upright_turns(given)
+    turns = upright_turns(given, json.loads(about["upright_share"]))
     turned = turns.applied(given.acceleration_g[None], np.array([0]))
-    assert json.loads(about["walking_back"]) == WALKING_BACK.tolist()
+    assert json.loads(about["standing_back"]) == STANDING_BACK.tolist()
     expected = model.predict(given)
     found = {
         name: session.run(None, {"acceleration": np.ascontiguousarray(values)})[0][0]
@@ -150,7 +150,12 @@ def test_the_file_says_what_it_is(written, small):
     numbers = {key: json.loads(about[key]) for key in NUMBERS}
     assert numbers == {"rate_hz": 50, "frame_samples": 50, "hop_samples": 25, "window_samples": 550, "step_frames": 21}
     assert (about["unit"], about["encoder_sha256"]) == ("g", small.upstream.sha256)
-    assert json.loads(about["walking_back"]) is json.loads(about["calibration"]) is None
+    assert (
+        json.loads(about["standing_back"])
+        is json.loads(about["upright_share"])
+        is json.loads(about["calibration"])
+        is None
+    )
 
 
 def test_a_longer_window_than_the_models_is_refused(written):
