@@ -52,11 +52,11 @@ def test_whoever_leans_stands_upright_afterwards(person, degrees):
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_as_much_of_the_lean_is_taken_away_as_is_asked_for(person, share):
-    there = leaned(person, -25)
+    there = leaned(person, -20)
     before = angle(standing(there, NOT_TURNED), STANDING_BACK)
     after = standing(there, upright_turns(there, share))
-    assert angle(after, STANDING_BACK) == pytest.approx((1 - share) * before, abs=1)
-    assert angle(after, standing(there, NOT_TURNED)) == pytest.approx(share * before, abs=1)
+    assert angle(after, STANDING_BACK) == pytest.approx((1 - share) * before, abs=2)
+    assert angle(after, standing(there, NOT_TURNED)) == pytest.approx(share * before, abs=2)
     assert before > 15
 
 
