@@ -28,4 +28,4 @@ selfpab evaluate selfpab-plus,xgb harth plus-harth preset=small upstream=pretrai
 
 model="$home/selfpab/models/default"
 selfpab finetune har70plus,harth "$model" preset=small method=selfpab-plus classes=harth upstream=pretrain-12000/model
-python "$home/recipes/finish_default_model.py" "$model" plus-har70plus plus-harth "$home/results"
+python "$home/recipes/finish_default_model.py" "$model" plus-har70plus plus-harth

@@ -1,9 +1,10 @@
 """Calibrate the model in the box by people it never saw, and write its card and the committed numbers.
 
-python recipes/finish_default_model.py MODEL RUN_HAR70PLUS RUN_HARTH RESULTS     # see recipes/default-model.sh
+python recipes/finish_default_model.py MODEL RUN_HAR70PLUS RUN_HARTH     # see recipes/default-model.sh
 
-The runs hold selfpab-plus/ and xgb/ of the same folds and the same training people, ten classes. MODEL/calibration.json is
-fitted on the left-out people of both; what is reported of it is cross-fitted, each person by a calibration of the others.
+The runs hold selfpab-plus/ and xgb/ of the same folds and the same training people, ten classes. Where they hold no xgb/, what
+results/default-model has of it is told again: XGB depends on nothing of this model. MODEL/calibration.json is fitted on the
+left-out people of both; what is reported of it is cross-fitted, each person by a calibration of the others.
 """
 
 import json
@@ -78,8 +79,12 @@ missing) gets answers that mean nothing.
 """
 
 
+KEPT = Path(__file__).parents[1] / "results" / "default-model"
+
+
 def scores_of(run: Path, method: str) -> dict[str, Any]:
-    return read_results(run / method / "seed-0" / "results.json")
+    own = run / method / "seed-0" / "results.json"
+    return read_results(own if own.is_file() else KEPT / run.name / method / "results.json")
 
 
 def told(values: np.ndarray) -> str:
@@ -155,6 +160,10 @@ def decided(method: str, runs: dict[str, Path]) -> dict[str, dict[str, Any]]:
     return scores
 
 
+def ran(method: str, runs: dict[str, Path]) -> bool:
+    return all((run / method / "seed-0" / "results.json").is_file() for run in runs.values())
+
+
 def everybody(method: str, runs: dict[str, Path]) -> dict[str, Answers]:
     return {
         f"{data}/{name}": answers
@@ -164,18 +173,21 @@ def everybody(method: str, runs: dict[str, Path]) -> dict[str, Answers]:
 
 
 if __name__ == "__main__":
-    model, results = Path(sys.argv[1]), Path(sys.argv[4])
+    model = Path(sys.argv[1])
     runs = {"HAR70+": Path(sys.argv[2]), "HARTH": Path(sys.argv[3])}
     people = everybody(METHODS[0], runs)
     names = [entry["name"] for entry in scores_of(runs["HARTH"], METHODS[0])["classes"]]
     trust, report = fit_trust(people), trust_report(people, names)
     write_trust(model / CALIBRATION, trust)
-    with_decision = {method: decided(method, runs) for method in METHODS}
+    before = json.loads((KEPT / "probabilities.json").read_text())["at_50_hz"]
+    with_decision = {method: decided(method, runs) if ran(method, runs) else before[method] for method in METHODS}
     report["at_50_hz"] = with_decision
-    write_text(results / "default-model" / "probabilities.json", json.dumps(report, indent=1) + "\n")
+    write_text(KEPT / "probabilities.json", json.dumps(report, indent=1) + "\n")
     for run in runs.values():
         for method in METHODS:
-            kept = results / "default-model" / run.name / method
+            if not ran(method, runs):
+                continue
+            kept = KEPT / run.name / method
             kept.mkdir(parents=True, exist_ok=True)
             for file in ("results.json", "config.yaml"):
                 shutil.copy(run / method / "seed-0" / file, kept / file)
