@@ -46,8 +46,9 @@ def tiniest_as_zero() -> Iterator[None]:
     """Within, numbers below 1e-38 count as 0 on the CPU, for which a processor takes a hundred times as long as for others.
 
     Where only the last of 234 steps of a recurrent network is asked for, gradients of the first ones are such numbers: a
-    training step of `deepconvlstm-ts` in fp32 took 2.5 times as long, on noise 12 times. The setting is a thread's own, and others of torch would
-    take it over and keep it: so within there is one thread, which for such a network is nearly as fast as two.
+    training step of `deepconvlstm-ts` in fp32 took 2.5 times as long, on noise 12 times. The setting is a thread's own, and
+    others of torch would take it over and keep it: so within there is one thread, which for such a network is nearly as fast
+    as two.
     """
     threads = torch.get_num_threads()
     before = not torch.tensor([1e-40]).mul(1.0).any()  # torch can be told, but not asked
