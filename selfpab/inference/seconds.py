@@ -170,9 +170,8 @@ def _blocks(
     their_rows = rows_of(begins)
     first = row = 0
     while first < len(recording):
-        far = np.searchsorted(
-            their_rows, row + ROWS_AT_ONCE, side="right"
-        )  # the first segment that begins too far away
+        # the first segment that begins too far away
+        far = np.searchsorted(their_rows, row + ROWS_AT_ONCE, side="right")
         stop = min([first + BLOCK_SAMPLES, len(recording), *begins[far : far + 1].tolist()])
         held = int(rows_of(np.array([stop - 1]))[0]) + 1
         same = LOOKED_AHEAD
