@@ -6,10 +6,10 @@ its second time is a line of its own. Where they are put forward, an hour stays 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,7 @@ _ORDER = (8, 7, 6, 3, 13, 14, 1, 5, 4, 2)  # from lying to running: the heights 
 _LOWEST = 0.3
 _STEPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800)  # between the ticks of an axis
 _MOST_TICKS = 12
+Values = TypeVar("Values", pl.DataFrame, pl.Series)
 
 
 class Line(NamedTuple):
@@ -60,14 +61,20 @@ def local_seconds(times: pl.Series, start: datetime | None) -> np.ndarray:
     The clock is the one that `daily.csv` goes by: also a bare offset's, which the other tables keep as UTC.
     """
     offset = timedelta(0)
-    if start is not None and start.tzinfo is not None and not hasattr(start.tzinfo, "key"):
+    if start is None:
+        return by_pieces(times, lambda piece: piece, np.int64)
+    if start.tzinfo is not None and not hasattr(start.tzinfo, "key"):
         offset = start.utcoffset() or offset
-    result = room_for(len(times), np.int64)
-    for first in range(0, len(times), ROWS_AT_ONCE):
-        piece = times.slice(first, ROWS_AT_ONCE)
-        if start is not None:
-            piece = (piece.dt.replace_time_zone(None) + offset).dt.epoch("s")
-        result[first : first + len(piece)] = piece.to_numpy()
+    return by_pieces(times, lambda piece: (piece.dt.replace_time_zone(None) + offset).dt.epoch("s"), np.int64)
+
+
+def by_pieces(
+    values: Values, numbers: Callable[[Values], pl.Series], dtype: type[np.int64 | np.uint16 | np.uint8]
+) -> np.ndarray:
+    """`numbers` of a long table or column, made of pieces of it, so that what is made on the way does not grow with it."""
+    result = room_for(len(values), dtype)
+    for first in range(0, len(values), ROWS_AT_ONCE):
+        result[first : first + ROWS_AT_ONCE] = numbers(values.slice(first, ROWS_AT_ONCE)).to_numpy()
     return result
 
 
@@ -111,14 +118,12 @@ def states_of(seconds: pl.DataFrame, activities: Activities) -> np.ndarray:
     """uint8 (R,): the class index of what the tables count, or K and more for `NOT_COUNTED`."""
     places = {code: place for place, code in enumerate(activities.codes)}
     missing = pl.when("gap").then(len(places) + 2).when(~pl.col("wear")).then(len(places)).otherwise(len(places) + 1)
-    result = np.empty(len(seconds), np.uint8)
-    for first in range(0, len(seconds), ROWS_AT_ONCE):
-        rows = seconds.slice(first, ROWS_AT_ONCE)
+
+    def numbers(rows: pl.DataFrame) -> pl.Series:
         counted = worn_activity(rows).replace_strict(places, default=None, return_dtype=pl.Int64)
-        result[first : first + len(rows)] = counted.fill_null(
-            rows.select(missing.cast(pl.Int64)).to_series()
-        ).to_numpy()
-    return result
+        return counted.fill_null(rows.select(missing.cast(pl.Int64)).to_series())
+
+    return by_pieces(seconds, numbers, np.uint8)
 
 
 def heights_of(activities: Activities) -> list[float]:

@@ -9,7 +9,7 @@ clock. Without a script the pictures of the days and the tables are all there, a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from selfpab.recording import CHANNELS
 from selfpab.reports.day_lines import (
     DAY_S,
     NOT_COUNTED,
-    ROWS_AT_ONCE,
     axis_of,
+    by_pieces,
     clock_changes,
     day_name,
     heights_of,
@@ -122,8 +122,10 @@ def _data(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, order
         "channels": list(CHANNELS),
         "steps_per_g": STEPS_PER_G,
         "states": stretches(states),
-        "uncertain": stretches(_small(seconds["uncertain"], lambda part: part.fill_null(False).cast(pl.UInt16))),
-        "flags": stretches(_small(seconds["flags"], lambda part: part.replace_strict(numbers, return_dtype=pl.UInt16))),
+        "uncertain": stretches(by_pieces(seconds["uncertain"], lambda part: part.fill_null(False), np.uint8)),
+        "flags": stretches(
+            by_pieces(seconds["flags"], lambda part: part.replace_strict(numbers, return_dtype=pl.UInt16), np.uint16)
+        ),
         "flag_words": words,
         "signal": packed_signal(prediction.recording, len(seconds)),
         "probabilities": packed_probabilities(seconds, activities),
@@ -136,14 +138,6 @@ def _data(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, order
             "lines": places_of_lines(lines),
         },
     }
-
-
-def _small(column: pl.Series, numbers: Callable[[pl.Series], pl.Series]) -> np.ndarray:
-    """uint16 (R,), made piece by piece, so that memory does not grow with what the column has."""
-    result = np.empty(len(column), np.uint16)
-    for first in range(0, len(column), ROWS_AT_ONCE):
-        result[first : first + ROWS_AT_ONCE] = numbers(column.slice(first, ROWS_AT_ONCE)).to_numpy()
-    return result
 
 
 def _days(prediction: Prediction, states: np.ndarray, local_s: np.ndarray, data: Mapping[str, Any]) -> str:
