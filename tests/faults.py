@@ -76,8 +76,8 @@ FAULTS = [
     Fault(
         "no room kept for a second at the rim of a block",
         "selfpab/inference/seconds.py",
-        "edges.append(stop + int(",
-        "edges.append(stop + 0 * int(",
+        "stop += same",
+        "stop += 0 * same",
         "tests/inference/test_seconds.py",
     ),
     Fault(
