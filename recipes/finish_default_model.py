@@ -164,6 +164,11 @@ def ran(method: str, runs: dict[str, Path]) -> bool:
     return all((run / method / "seed-0" / "results.json").is_file() for run in runs.values())
 
 
+def told_before(method: str) -> dict[str, dict[str, Any]]:
+    """What `decided` gave the last time."""
+    return json.loads((KEPT / "probabilities.json").read_text())["at_50_hz"][method]
+
+
 def everybody(method: str, runs: dict[str, Path]) -> dict[str, Answers]:
     return {
         f"{data}/{name}": answers
@@ -179,8 +184,7 @@ if __name__ == "__main__":
     names = [entry["name"] for entry in scores_of(runs["HARTH"], METHODS[0])["classes"]]
     trust, report = fit_trust(people), trust_report(people, names)
     write_trust(model / CALIBRATION, trust)
-    before = json.loads((KEPT / "probabilities.json").read_text())["at_50_hz"]
-    with_decision = {method: decided(method, runs) if ran(method, runs) else before[method] for method in METHODS}
+    with_decision = {method: decided(method, runs) if ran(method, runs) else told_before(method) for method in METHODS}
     report["at_50_hz"] = with_decision
     write_text(KEPT / "probabilities.json", json.dumps(report, indent=1) + "\n")
     for run in runs.values():

@@ -60,12 +60,11 @@ def side_by_side(runs: Sequence[Run], *, length: int, step: int) -> Spans:
         for first, stop in window_places(len(starts), length=length, step=step)
     ]
     firsts, counts = np.array(places, np.int64).reshape(-1, 2).T
-    starts, stops = (
-        runs[0] if len(runs) == 1 else (room_for(int(ends[-1]), np.int64, in_memory=FRAMES_IN_MEMORY) for _ in range(2))
-    )
-    if len(runs) != 1:
-        for side, together in enumerate((starts, stops)):
-            np.concatenate([together[:0], *(run[side] for run in runs)], out=together)
+    if len(runs) == 1:
+        return Spans(*runs[0], firsts, counts, length)
+    starts, stops = (room_for(int(ends[-1]), np.int64, in_memory=FRAMES_IN_MEMORY) for _ in range(2))
+    for side, together in enumerate((starts, stops)):
+        np.concatenate([together[:0], *(run[side] for run in runs)], out=together)
     return Spans(starts, stops, firsts, counts, length)
 
 

@@ -144,9 +144,9 @@ def _means(
     if samples.start == samples.stop:
         return mean, enmo, np.ones(count, bool)
     local = rows_of(np.arange(samples.start, samples.stop)) - seconds.start
-    held = np.bincount(local)
-    here = slice(0, len(held))
-    weight = np.maximum(held, 1)[:, None]
+    held = np.bincount(local, minlength=count)
+    here = slice(0, int(local[-1]) + 1)
+    weight = np.maximum(held[here], 1)[:, None]
     enmo[here] = _sums(local, enmo_mg(recording.piece(samples.start, samples.stop))) / weight
     # between these samples neither the second nor the frames change: one value stands for many
     turns = samples.start + 1 + np.flatnonzero(np.diff(local))
@@ -154,7 +154,7 @@ def _means(
     lengths = np.diff(edges, append=samples.stop)
     means = _sums(local[edges - samples.start], frames.at(edges) * lengths[:, None]) / weight
     mean[here] = means if chances is None else chances(means)
-    return mean, enmo, np.append(held, np.zeros(count - len(held), np.int64)) == 0
+    return mean, enmo, held == 0
 
 
 def _blocks(
