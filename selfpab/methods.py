@@ -70,6 +70,8 @@ OURS = (
     "weight_decay",
     "clip",
     "mlp_dropout",
+    "context_members",
+    "context_hidden",
     "rare_power",
 )
 

@@ -39,6 +39,20 @@ class Fault:
 
 FAULTS = [
     Fault(
+        "padding counted as seconds around a frame",
+        "selfpab/downstream/context.py",
+        "if valid is None else valid.sum(1, keepdim=True)",
+        "if valid is None else torch.full_like(places[:, :1], frames)",
+        "tests/downstream/test_context.py",
+    ),
+    Fault(
+        "what the context says left out of predictions",
+        "selfpab/downstream/states.py",
+        "return logits if head.context is None else head.beside_context(logits, bare[places], valid)",
+        "return logits",
+        "tests/downstream/test_context.py",
+    ),
+    Fault(
         "labels one second late",
         "selfpab/downstream/material.py",
         "indices = activities.indices(recording.labels)",

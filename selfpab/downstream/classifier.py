@@ -70,6 +70,8 @@ class FinetunedClassifier:
             raise ValueError(
                 f"head={config.head} takes the spectrogram itself, without an encoder; got a {start} encoder"
             )
+        if start == "none" and config.context_members:
+            raise ValueError("context_members= stand beside an encoder, and this method has none")
         self.start, self.upstream, self.config, self.seed = start, upstream, config, seed
         self.activities = activities
         self.outputs = activities.unmerged() if config.merge == "confusion" else activities
@@ -89,8 +91,8 @@ class FinetunedClassifier:
         config = self.config
         if config.framing == "release":
             recordings = [release.without_gaps(recording) for recording in recordings]
-        network = self._fresh_network().to(self.device)
         numbers = self._normalisation(recordings)
+        network = self._fresh_network(numbers).to(self.device)
         self.extractor = Extractor(network, self.shape, numbers, self.precision, config.framing == "release")
         material = Material(recordings, self.outputs, self.shape, config.validation_share)
         keeps = network.encoder is not None and self.pool is not None and config.cuts == "random"
@@ -120,7 +122,7 @@ class FinetunedClassifier:
             self._answer = recording, network_probabilities(self.extractor, recording, self.config)
         return self._answer[1]
 
-    def _fresh_network(self) -> Network:
+    def _fresh_network(self, numbers: Normalisation) -> Network:
         config, upstream = self.config, self.upstream
         shape = upstream.encoder_config if upstream else EncoderConfig()
         features = 6 * self.shape.bins
@@ -135,7 +137,7 @@ class FinetunedClassifier:
             encoder = with_inputs(encoder, shape, statistics=config.statistics, upright_share=config.upright_share)
         layers, width = (shape.layers, shape.d_model) if encoder is not None else (1, features)
         seed_torch(seed_of("head", self.seed))
-        return Network(encoder, fresh_head(config, layers, width, len(self.outputs)))
+        return Network(encoder, fresh_head(config, layers, width, len(self.outputs), numbers))
 
     def _normalisation(self, recordings: Sequence[Recording]) -> Normalisation:
         if self.upstream is not None:
@@ -158,7 +160,7 @@ class FinetunedClassifier:
             for first in range(0, len(cuts), AT_ONCE):
                 here = slice(first, first + AT_ONCE)
                 spectra, valid = self.extractor.spectra(recording, cuts[here])
-                logits = head(self.extractor.states(spectra, valid), valid).cpu()
+                logits = head(self.extractor.states(spectra, valid), valid, spectra).cpu()
                 known = truth[here] != UNLABELLED
                 total += float(frame_cross_entropy(logits, torch.from_numpy(truth[here]))) * int(known.sum())
                 frames += int(known.sum())

@@ -17,10 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfpab.downstream.augmentation import AugmentConfig
+from selfpab.downstream.context import ContextReader
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.states import Extractor
+from selfpab.features.normalisation import Normalisation
 from selfpab.seeding import seed_of
 from selfpab.upstream.engine import autocast, seed_torch
 from selfpab.upstream.schedule import exponential
@@ -59,6 +61,10 @@ class FinetuneConfig:
     weight_decay: float = 0.0  # of AdamW
     clip: float | None = None  # largest norm of the gradients
     mlp_dropout: float = 0.0  # of the head's input and of its hidden layer
+    context_members: int = (
+        0  # perceptrons that read the seconds around a frame beside the encoder (downstream/context.py)
+    )
+    context_hidden: int = 256  # units of each of their two layers
     rare_power: float = 0.0  # named is the class of largest p / share ** rare_power, share: of the training frames
 
     def __post_init__(self) -> None:
@@ -78,17 +84,37 @@ class FinetuneConfig:
             )
         if not 0 <= self.upright_share <= 1:
             raise ValueError(f"wanted an upright_share from 0 to 1, got {self.upright_share:g}")
+        if self.context_members < 0 or self.context_hidden < 1:
+            raise ValueError(
+                "wanted context_members of at least 0 and context_hidden of at least 1, "
+                f"got {self.context_members}, {self.context_hidden}"
+            )
+        if self.context_members and (not self.statistics or self.unfreeze_at or self.head != "mlp"):
+            raise ValueError(
+                "context_members= read the statistics of frames and learn with the encoder: wanted statistics=true, "
+                f"unfreeze_at=0 and head=mlp, got {str(self.statistics).lower()}, {self.unfreeze_at:g} and {self.head}"
+            )
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
         if self.epochs is not None and self.cuts != "grid":
             raise ValueError("epochs= counts passes over the grid: say cuts=grid, or steps= instead")
 
 
-def fresh_head(config: FinetuneConfig, layers: int, width: int, classes: int) -> Head | RecurrentHead:
-    """The untrained head that the settings ask for, for states (layers, B, T, width)."""
+def fresh_head(
+    config: FinetuneConfig, layers: int, width: int, classes: int, normalisation: Normalisation | None = None
+) -> Head | RecurrentHead:
+    """The untrained head that the settings ask for, for states (layers, B, T, width).
+
+    normalisation : of the network's inputs, for `context_members`.
+    """
     if config.head == "deepconvlstm":
         return RecurrentHead(width, classes, config.head_dropout)
-    return Head(layers, width, config.hidden, classes, config.weighted, config.mlp_dropout)
+    head = Head(layers, width, config.hidden, classes, config.weighted, config.mlp_dropout)
+    if config.context_members and normalisation is not None:  # after the rest, which begins as it does without
+        members, hidden = config.context_members, config.context_hidden
+        reader = ContextReader(len(normalisation.mean), classes, members=members, hidden=hidden)
+        head.context = reader.told(normalisation)
+    return head
 
 
 def train(
@@ -134,17 +160,19 @@ def train(
         with autocast(extractor.precision, extractor.device):
             if kept is not None and not thawed:
                 states, truth = kept.batch(config.batch, seed_of("pool", seed, step), extractor.device)
-                logits = network.head(states)
+                logits = [network.head(states)]
             else:
                 windows, alteration = material.windows(config, seed, step), seed_of("augment", seed, step)
                 spectra, valid, truth = material.spectra(windows, extractor, config.augment, alteration)
                 seen = None if extractor.attend_padding else valid
-                logits = network(spectra, seen) if thawed else network.head(extractor.states(spectra, valid))
-        loss = frame_cross_entropy(logits.float(), truth)
+                frozen = None if thawed else extractor.states(spectra, valid)
+                logits = network.members(spectra, seen) if frozen is None else [network.head(frozen)]
+        loss, *others = [frame_cross_entropy(member.float(), truth) for member in logits]
         optimizer.zero_grad()
-        loss.backward()
+        sum(others, loss).backward()
         if config.clip is not None:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            for part in network.parts():
+                torch.nn.utils.clip_grad_norm_(part, config.clip)
         optimizer.step()
         losses.append(loss.detach())
     network.eval()

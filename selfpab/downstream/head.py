@@ -7,17 +7,19 @@ and to prediction. In its place may stand DeepConvLSTM, for the paper's DeepConv
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from selfpab.baselines.deepconvlstm import DeepConvLSTM
+from selfpab.downstream.context import ContextReader, mixed
 from selfpab.upstream.encoder import Encoder
 from selfpab.upstream.packed_products import rectified
 
 Valid = Bool[Tensor, "B T"] | None  # which frames are real; None: all
+Inputs = Float[Tensor, "B T I"] | None  # normalised spectra, and what stands beside them
 
 
 class Head(nn.Module):
@@ -26,23 +28,42 @@ class Head(nn.Module):
     hidden : units of the MLP; 0: one linear layer, the "prediction head" of Spectrograms + TE (section 4.2).
     weighted : sum up all layers; else take the last one, as the release does.
     dropout : of the sum and of the hidden units, in training; ours.
+    context : reads the network's inputs beside it, and their probabilities are averaged; ours.
 
     >>> Head(4, 192, 1028, 7)(torch.zeros(4, 2, 599, 192)).shape
     torch.Size([2, 599, 7])
     """
 
     def __init__(
-        self, layers: int, width: int, hidden: int, classes: int, weighted: bool = True, dropout: float = 0.0
+        self,
+        layers: int,
+        width: int,
+        hidden: int,
+        classes: int,
+        weighted: bool = True,
+        dropout: float = 0.0,
+        context: ContextReader | None = None,
     ) -> None:
         super().__init__()
         self.layer_weights = nn.Parameter(torch.full((layers,), 1.0 / layers)) if weighted else None
         self.hidden = nn.Linear(width, hidden) if hidden else None
         self.output = nn.Linear(hidden or width, classes)
         self.dropout = nn.Dropout(dropout)
+        self.context = context
 
-    def forward(self, states: Float[Tensor, "L B T D"], valid: Valid = None) -> Float[Tensor, "B T K"]:
-        """Of every frame by itself, whichever are `valid`."""
-        return self.classified(self.features(states))
+    def forward(
+        self, states: Float[Tensor, "L B T D"], valid: Valid = None, inputs: Inputs = None
+    ) -> Float[Tensor, "B T K"]:
+        """Of every frame by itself, whichever are `valid`. inputs : of the network, which a `context` reads."""
+        return self.beside_context(self.classified(self.features(states)), inputs, valid)
+
+    def beside_context(self, logits: Float[Tensor, "B T K"], inputs: Inputs, valid: Valid) -> Float[Tensor, "B T K"]:
+        """Averaged with what the `context` says, where there is one."""
+        if self.context is None:
+            return logits
+        if inputs is None:
+            raise ValueError("this head also reads what the encoder was given, and got its layers alone")
+        return mixed(logits, self.context(inputs, valid))
 
     def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
         """Logits of what `features` or `summed` gave."""
@@ -77,7 +98,9 @@ class RecurrentHead(nn.Module):
         super().__init__()
         self.network = DeepConvLSTM(width, classes, per_frame=True, dropout=dropout)
 
-    def forward(self, states: Float[Tensor, "1 B T D"], valid: Valid = None) -> Float[Tensor, "B T K"]:
+    def forward(
+        self, states: Float[Tensor, "1 B T D"], valid: Valid = None, inputs: Inputs = None
+    ) -> Float[Tensor, "B T K"]:
         return self.network(states[0], valid)
 
 
@@ -93,4 +116,34 @@ class Network(nn.Module):
         return spectra[None] if self.encoder is None else torch.stack(self.encoder.hidden_states(spectra, valid))
 
     def forward(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> Float[Tensor, "B T K"]:
-        return self.head(self.states(spectra, valid), valid)
+        return self.head(self.states(spectra, valid), valid, spectra)
+
+    def members(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> list[Float[Tensor, "B T K"]]:
+        """Logits of each part that learns by itself: encoder and head, then all that read the context."""
+        states, head = self.states(spectra, valid), self.head
+        if not isinstance(head, Head) or head.context is None:
+            return [head(states, valid)]
+        return [head.classified(head.features(states)), *head.context(spectra, valid)]
+
+    def parts(self) -> list[list[nn.Parameter]]:
+        """The parameters that gradients are held back together for: those of encoder and head, and of each further member."""
+        context = self.head.context if isinstance(self.head, Head) else None
+        others = [list(member.parameters()) for member in context.members] if context else []
+        apart = {id(one) for part in others for one in part}
+        return [[one for one in self.parameters() if id(one) not in apart], *others]
+
+
+def head_from(weights: Mapping[str, Tensor], layers: int, width: int, spectrum: int, classes: int) -> Head:
+    """The untrained head that these weights are of, by their names and shapes.
+
+    spectrum : CF of the encoder's spectra.
+
+    >>> head_from(Head(2, 12, 5, 3, weighted=False).state_dict(), 2, 12, 156, 3).hidden
+    Linear(in_features=12, out_features=5, bias=True)
+    """
+    hidden = len(weights["hidden.bias"]) if "hidden.bias" in weights else 0
+    context = None
+    if members := {name.split(".")[2] for name in weights if name.startswith("context.members.")}:
+        within = len(weights["context.members.0.1.bias"])
+        context = ContextReader(spectrum, classes, members=len(members), hidden=within)
+    return Head(layers, width, hidden, classes, "layer_weights" in weights, context=context)

@@ -181,14 +181,14 @@ class Pass:
         def of_block(begin: int) -> list[tuple[int, np.ndarray]]:
             rows = slice(begin, begin + many)
             cuts = [looked[rows] for looked in (spans, between) if looked is not None]
-            features, places = self._features(network, Cuts.joined(cuts), turns)
+            features, bare, places = self._features(network, Cuts.joined(cuts), turns)
 
             def through(chosen: np.ndarray) -> Iterator[np.ndarray]:
                 for at in range(0, len(chosen), few):
                     part = chosen[at : at + few]
                     # for every new number of windows products would be made ready anew, and kept
                     whole = np.pad(part, (0, -len(part) % step), mode="edge")
-                    yield from of_logits(self._logits(network, features, places[whole]))[: len(part)]
+                    yield from of_logits(self._logits(network, features, bare, places[whole]))[: len(part)]
 
             firsts, counts = spans.firsts[rows], spans.counts[rows]
             tiles = through(np.arange(len(firsts)))
@@ -204,8 +204,9 @@ class Pass:
         return chain.from_iterable(blocks)
 
     @torch.inference_mode()
-    def _features(self, network: Network, cuts: Cuts, turns: Turns | None) -> tuple[Tensor, Tensor]:
-        """What the encoder projects distinct frames to, then zeros' (F + 1, D); which each window holds, (B, T)."""
+    def _features(self, network: Network, cuts: Cuts, turns: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
+        """What the encoder projects distinct frames to, then zeros' (F + 1, D); the frames themselves, (F + 1, CF); which
+        each window holds, (B, T)."""
         extractor, real = self.extractor, cuts.starts >= 0
         starts, first, inverse = np.unique(cuts.starts[real], return_index=True, return_inverse=True)
         stops = cuts.stops[real][first]
@@ -221,17 +222,18 @@ class Pass:
         with autocast(extractor.precision, extractor.device):
             spectra = torch.cat(parts)
             features = spectra if network.encoder is None else network.encoder.projection(spectra)
-        return features, torch.from_numpy(places).to(extractor.device)
+        return features, spectra, torch.from_numpy(places).to(extractor.device)
 
     @torch.inference_mode()
-    def _logits(self, network: Network, features: Tensor, places: Tensor) -> Tensor:
+    def _logits(self, network: Network, features: Tensor, bare: Tensor, places: Tensor) -> Tensor:
         head, nothing = network.head, len(features) - 1
         assert isinstance(head, Head)
         valid = None if self.extractor.attend_padding else places != nothing
         with autocast(self.extractor.precision, self.extractor.device):
             windows = features[places]
             layers = [windows] if network.encoder is None else network.encoder.layer_outputs(windows, valid)
-            return head.classified(head.summed(layers))
+            logits = head.classified(head.summed(layers))
+            return logits if head.context is None else head.beside_context(logits, bare[places], valid)
 
 
 def _doubtful(

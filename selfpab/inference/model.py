@@ -12,7 +12,7 @@ from torch import Tensor
 
 from selfpab.activities import Activities
 from selfpab.downstream.classifier import frame_probabilities
-from selfpab.downstream.head import Head
+from selfpab.downstream.head import Head, head_from
 from selfpab.downstream.states import Extractor
 from selfpab.evaluation.clock import second_rows
 from selfpab.inference.decisions import Decision
@@ -140,10 +140,8 @@ def load(path: str | Path, *, precision: Precision = "auto") -> Model:
     if found.head:
         if found.activities is None:
             raise ValueError(f"{path} has a head but no classes.json; a fine-tuned model needs both")
-        shape = found.upstream.encoder_config
-        hidden = found.head["hidden.bias"].shape[0] if "hidden.bias" in found.head else 0
-        weighted = "layer_weights" in found.head
-        head = Head(shape.layers, shape.d_model, hidden, len(found.activities), weighted)
+        shape, spectrum = found.upstream.encoder_config, len(found.upstream.normalisation.mean)
+        head = head_from(found.head, shape.layers, shape.d_model, spectrum, len(found.activities))
         load_strictly(head, found.head, f"the head in {path}")
         head.eval()
     trust = read_trust(folder / CALIBRATION) if (folder / CALIBRATION).is_file() else None

@@ -70,12 +70,13 @@ class Graph(nn.Module):
         inputs = (frame_magnitudes(pieces).flatten(1) - self.mean) / self.std
         if self.encoder.statistics:
             inputs = torch.cat([inputs, frame_statistics(pieces)], dim=1)
-        hidden = self.encoder.projection(inputs.unflatten(0, frames.shape[:2])) + self.table[: frames.shape[1]]
+        inputs = inputs.unflatten(0, frames.shape[:2])
+        hidden = self.encoder.projection(inputs) + self.table[: frames.shape[1]]
         states = []
         for layer in self.encoder.layers:
             hidden = layer(hidden, None)
             states.append(hidden)
-        return self.chances(self.head(torch.stack(states)))
+        return self.chances(self.head(torch.stack(states), None, inputs))
 
 
 def export_onnx(model: Model, path: Path) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from selfpab.activities import HAR70PLUS, HARTH, NAMES, Activities
 from selfpab.config import ConfigError, words
-from selfpab.downstream.head import Head
+from selfpab.downstream.head import head_from
 from selfpab.downstream.release import ENCODER, POSITIONS, our_weights
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream import import_checkpoint
@@ -74,9 +74,7 @@ def import_released(checkpoint: Path, folder: Path, config: ImportConfig) -> Pat
         {"imported": checkpoint.name, "reconstruction": "none: zeros"},
     )
     load_strictly(upstream.encoder, encoder, str(checkpoint))
-    hidden = head["hidden.weight"].shape[0] if "hidden.weight" in head else 0
-    shape = upstream.encoder_config
-    place = Head(shape.layers, width, hidden, len(head["output.weight"]), "layer_weights" in head)
+    place = head_from(head, upstream.encoder_config.layers, width, features, len(head["output.weight"]))
     load_strictly(place, head, f"the head in {checkpoint}")
     activities = activities_of(config.classes, len(head["output.weight"]))
     finetune: dict[str, Any] = {"framing": "release", "overlap": OVERLAP}

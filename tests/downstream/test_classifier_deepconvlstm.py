@@ -82,7 +82,7 @@ def test_a_short_window_is_the_same_padded_and_alone(toy, trained):
 def test_the_head_knows_the_padding_in_training_and_validation(toy, monkeypatch):
     seen, real = [], RecurrentHead.forward
 
-    def spy(self, states, valid=None):
+    def spy(self, states, valid=None, inputs=None):
         seen.append((self.training, None if valid is None else bool(valid.all())))
         assert valid is None or bool((states[0][~valid] == 0).all())
         return real(self, states, valid)

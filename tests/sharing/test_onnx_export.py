@@ -11,6 +11,7 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.data.simulation import NO_FAULTS, simulate
+from selfpab.downstream.context import ContextReader
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
@@ -35,7 +36,7 @@ class Sharper(Model):
         return (2.5 * logits).softmax(-1)
 
 
-def model_of(kind=Model, *, norm_first, weighted, statistics):
+def model_of(kind=Model, *, norm_first, weighted, statistics, context=False):
     torch.manual_seed(0)
     shape = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16, norm_first=norm_first, statistics=statistics)
     std = np.linspace(1, 5, 156, dtype=np.float32)
@@ -48,12 +49,14 @@ def model_of(kind=Model, *, norm_first, weighted, statistics):
     head = Head(2, 12, 9, 3, weighted).eval()
     with torch.no_grad():
         head.output.weight.mul_(5)
+    if context:
+        head.context = ContextReader(156, 3, members=2, hidden=6).told(numbers).eval()
     return kind(upstream, head, THREE, {"downstream": {"finetune": {"overlap": 0}}}, "fp32")
 
 
 @pytest.fixture(scope="module")
 def small():
-    return model_of(Sharper, norm_first=True, weighted=True, statistics=True)
+    return model_of(Sharper, norm_first=True, weighted=True, statistics=True, context=True)
 
 
 @pytest.fixture(scope="module")

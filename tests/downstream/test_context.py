@@ -1,0 +1,212 @@
+"""The perceptrons that read the seconds around a frame, beside the encoder."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from selfpab.downstream.augmentation import AugmentConfig
+from selfpab.downstream.classifier import FinetunedClassifier
+from selfpab.downstream.context import ContextReader, mixed
+from selfpab.downstream.finetuning import FinetuneConfig
+from selfpab.downstream.head import Head, Network, head_from
+from selfpab.downstream.states import Extractor
+from selfpab.features.normalisation import Normalisation
+from selfpab.final_models import save
+from selfpab.inference.model import load
+from selfpab.upstream.encoder import Encoder
+
+NUMBERS = Normalisation(np.linspace(0.5, 3, 156, dtype=np.float32), np.linspace(0, 4, 156, dtype=np.float32))
+QUICK = FinetuneConfig(
+    steps=6,
+    batch=4,
+    hidden=9,
+    rate=0.01,
+    unfreeze_at=0.0,
+    overlap=6,
+    statistics=True,
+    upright_share=0.5,
+    augment=AugmentConfig(tilt_deg=4.0),
+    weight_decay=0.01,
+    clip=0.1,
+    mlp_dropout=0.1,
+    context_members=2,
+    context_hidden=7,
+)
+
+
+def inputs_of(windows=2, frames=60, seed=0):
+    """Normalised spectra as real ones are, magnitudes not negative, and statistics."""
+    chance = np.random.default_rng(seed)
+    magnitudes = chance.gamma(1.0, 2.0, (windows, frames, 156)).astype(np.float32)
+    magnitudes[..., 0] = NUMBERS.mean[0]  # which never changes: its deviation is 0
+    spectra = NUMBERS(torch.from_numpy(magnitudes))
+    return torch.cat([spectra, torch.from_numpy(chance.normal(size=(windows, frames, 45)).astype(np.float32))], dim=2)
+
+
+def slow_around(inputs):
+    """(frames, 507) of one window without padding, frame by frame."""
+    magnitudes = inputs[:, :156].double().numpy() * NUMBERS.std + NUMBERS.mean
+    spectrum = np.log(magnitudes.reshape(-1, 6, 26)[:, :, :16] + 0.1).reshape(-1, 96)
+    statistics = inputs[:, 156:].double().numpy()
+    last, rows = len(inputs) - 1, []
+    for place in range(len(inputs)):
+        around = [slice(max(0, place - reach), place + reach + 1) for reach in (5, 20, 2)]
+        shifted = [statistics[min(max(place + shift, 0), last)] for shift in (-4, -2, 2, 4)]
+        rows.append(
+            np.concatenate(
+                [
+                    statistics[place],
+                    spectrum[place],
+                    *shifted,
+                    statistics[around[0]].mean(0),
+                    statistics[around[1]].mean(0),
+                    spectrum[around[2]].mean(0),
+                ]
+            )
+        )
+    return np.stack(rows)
+
+
+def test_a_frame_is_read_with_the_seconds_around_it():
+    reader, inputs = ContextReader(156, 3, members=1, hidden=4).told(NUMBERS), inputs_of()
+    found = reader.around(inputs, None).numpy()
+    for window, one in enumerate(inputs):
+        np.testing.assert_allclose(found[window], slow_around(one), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3, 24, 60])
+def test_padding_is_as_if_it_were_not_there(count):
+    reader, inputs = ContextReader(156, 3, members=2, hidden=4).told(NUMBERS).eval(), inputs_of()
+    valid = torch.ones(2, 60, dtype=torch.bool)
+    valid[1, count:] = False
+    inputs[1, count:] = 77.0
+    found = reader(inputs, valid)
+    alone = reader(inputs[1:, :count])
+    torch.testing.assert_close(found[:, 1:, :count], alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[:, 0], reader(inputs[:1])[:, 0], rtol=1e-4, atol=1e-5)
+    reader.train()
+    reader(inputs, valid)
+    seen = np.concatenate([slow_around(inputs[0]), slow_around(inputs[1, :count])])
+    np.testing.assert_allclose(reader.standard.running_mean, 0.01 * seen.mean(0), rtol=1e-3, atol=1e-4)
+
+
+def test_the_mean_is_one_of_probabilities():
+    one, others = torch.randn(2, 5, 3), torch.randn(4, 2, 5, 3)
+    wanted = 0.7 * one.softmax(-1) + 0.3 * others.softmax(-1).mean(0)
+    torch.testing.assert_close(mixed(one, others).softmax(-1), wanted)
+    assert torch.isfinite(mixed(torch.tensor([[[500.0, 0.0]]]), torch.tensor([[[[500.0, 0.0]]]]))).all()
+
+
+def trained(toy, config, seed=3):
+    classifier = FinetunedClassifier("pretrained", toy.upstream(), toy.three, config, seed, precision="fp32")
+    classifier.fit([toy.person("a", seed=1), toy.person("b", toy.short, seed=2)])
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def both(toy):
+    return trained(toy, QUICK), trained(toy, replace(QUICK, context_members=0))
+
+
+def test_encoder_and_head_learn_as_they_do_without(both):
+    """The two sides share what they are given and nothing else; only then their errors differ."""
+    beside, alone = (one.extractor.network.state_dict() for one in both)
+    further = {name for name in beside if name.startswith("head.context.")}
+    assert set(beside) - further == set(alone)
+    for name, values in alone.items():
+        torch.testing.assert_close(beside[name], values, rtol=0, atol=0)
+    fresh = ContextReader(156, 3, members=2, hidden=7).state_dict()
+    assert {name.removeprefix("head.context.") for name in further} == set(fresh)
+
+
+def test_every_member_learns_and_none_as_the_other(both, toy):
+    reader = both[0].extractor.network.head.context
+    first, second = (member[1].weight.detach() for member in reader.members)
+    assert not torch.allclose(first, second, atol=1e-3)
+    np.testing.assert_allclose(reader.mean, toy.numbers.mean)
+    short = trained(toy, replace(QUICK, steps=1)).extractor.network.head.context
+    for before, after in zip(short.parameters(), reader.parameters(), strict=True):
+        assert not torch.equal(before, after)
+
+
+def test_what_it_predicts_is_the_mean_of_both_window_by_window(both, toy):
+    classifier = both[0]
+    recording = toy.person("c", ((0, 203, 0.0), (203, 230, 5.0), (230, 1100, 7.0)), seed=4)
+    network, extractor = classifier.extractor.network.eval(), classifier.extractor
+    spans = extractor.spans(recording, step=5)
+    spectra, valid = extractor.spectra(recording, spans[:])
+    with torch.no_grad():
+        own = network.head.classified(network.head.features(network.states(spectra, valid)))
+        wanted = 0.7 * own.softmax(-1) + 0.3 * network.head.context(spectra, valid).softmax(-1).mean(0)
+        whole = network(spectra, valid).softmax(-1)
+    torch.testing.assert_close(whole, wanted)
+    looks = extractor.lazily(recording, spans).looks(network.head, lambda logits: logits.softmax(-1).numpy())
+    for row, (_, values) in enumerate(looks):
+        np.testing.assert_allclose(values, wanted[row][: len(values)], rtol=1e-4, atol=1e-5)
+    assert row == len(spans) - 1
+
+
+def test_bf16_gives_nearly_the_same(both, toy):
+    recording, extractor = toy.person("c", seed=4), both[0].extractor
+    spans = extractor.spans(recording, step=5)
+    head = extractor.network.head
+    found = [
+        np.concatenate(
+            [
+                values
+                for _, values in replace(extractor, precision=precision)
+                .lazily(recording, spans)
+                .looks(head, lambda logits: logits.softmax(-1).numpy())
+            ]
+        )
+        for precision in ("fp32", "bf16")
+    ]
+    assert 0 < np.abs(found[0] - found[1]).max() < 0.02
+
+
+def test_a_saved_model_has_it(both, toy, tmp_path):
+    recording = toy.person("c", seed=4)
+    save(both[0], tmp_path, [], [recording], 3)
+    model = load(tmp_path, precision="fp32")
+    assert len(model.head.context.members) == 2
+    spans = model.predict(recording).frames
+    wanted = both[0].probabilities(recording)
+    np.testing.assert_allclose(spans.at(np.arange(len(recording))), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_head_is_known_by_its_weights():
+    for made in (Head(2, 12, 9, 3), Head(2, 12, 0, 3, weighted=False)):
+        made.context = ContextReader(156, 3, members=3, hidden=5)
+        found = head_from(made.state_dict(), 2, 12, 156, 3)
+        found.load_state_dict(made.state_dict())
+        assert (found.hidden is None, found.layer_weights is None) == (made.hidden is None, made.layer_weights is None)
+
+
+def test_layers_alone_are_not_enough():
+    head = Head(2, 12, 9, 3, context=ContextReader(156, 3, members=1, hidden=5))
+    with pytest.raises(ValueError, match="also reads what the encoder was given, and got its layers alone"):
+        head(torch.zeros(2, 1, 5, 12))
+
+
+def test_settings_that_do_not_fit_are_refused(toy):
+    with pytest.raises(ValueError, match="wanted statistics=true, unfreeze_at=0 and head=mlp, got false"):
+        FinetuneConfig(context_members=1)
+    with pytest.raises(ValueError, match="and context_hidden of at least 1, got 1, 0"):
+        replace(QUICK, context_members=1, context_hidden=0)
+    with pytest.raises(ValueError, match="stand beside an encoder, and this method has none"):
+        FinetunedClassifier("none", toy.upstream(), toy.three, QUICK, 0)
+
+
+def test_padded_windows_train(toy):
+    """Runs shorter than a window: frames behind the end reach neither the means nor the loss."""
+    upstream = toy.upstream()
+    encoder = Encoder(156, **asdict(replace(upstream.encoder_config, statistics=True)))
+    head = Head(2, 12, 9, 3, context=ContextReader(156, 3, members=1, hidden=5).told(toy.numbers))
+    extractor = Extractor(Network(encoder, head), toy.shape, toy.numbers, "fp32")
+    recording = toy.person("a", ((0, 110, 0.0),))
+    spectra, valid = extractor.spectra(recording, extractor.spans(recording, step=11)[:])
+    own, other = extractor.network.members(spectra, valid)
+    assert own.shape == other.shape == (1, 11, 3)
+    assert torch.isfinite(other).all()
