@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,11 +19,12 @@ from selfpab.cohorts.diaries import Interval, read_diary, strangers
 from selfpab.cohorts.diary_tables import join_diary
 from selfpab.cohorts.file_stamps import content_of, with_doubles
 from selfpab.cohorts.finished_folders import facts_of, predictions_in
+from selfpab.cohorts.folder_names import named
 from selfpab.cohorts.people import VALID_DAY_MINUTES
 from selfpab.config import ConfigError
 from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
-from selfpab.data.sources import Problem, Source, check_distinct
+from selfpab.data.sources import Problem, Source
 from selfpab.data.store import file_checksum
 from selfpab.evaluation.clock import second_rows, second_times
 from selfpab.inference.frame_windows import Windows, chosen_windows
@@ -139,11 +139,7 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
     config = replace(config, model=str(place.folder))  # workers ask no hub
     found, problems = found_in(sources, config)
     diary = read_diary(Path(config.diary)) if config.diary and make is _predicted else ()  # wrong rows before any work
-    shorts = [source.short_name for source in found]
-    counted = Counter(shorts)
-    # two people of one name from two folders must not overwrite each other
-    names = [short if counted[short] == 1 else source.name for short, source in zip(shorts, found, strict=True)]
-    check_distinct(names, found)
+    names, found = named(found)
     if config.part is not None:
         names, found = part_of(names, config.part), part_of(found, config.part)
     outcome: dict[str, tuple[str, str | None]] = {}

@@ -80,7 +80,13 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
     Raises RecordingError, as `read`, `read_pair` and `check_plausible`.
     """
     if corpus_of(source.path):
-        return read(source.path, rate_hz=config.rate_hz, tz=config.tz, configured_at=config.configured_at)
+        return read(
+            source.path,
+            rate_hz=config.rate_hz,
+            subject=source.subject,
+            tz=config.tz,
+            configured_at=config.configured_at,
+        )
     from selfpab.data.device_pairs import read_pair
     from selfpab.data.placement import check_placement
     from selfpab.data.plausibility import check_plausible

@@ -170,6 +170,8 @@ def test_equal_names_from_two_folders_do_not_collide(study, tmp_path, config):
     assert written == ["c", "other-a", "study-a"]
     infos = [json.loads((tmp_path / "out" / f"{n}-a" / "info.json").read_text()) for n in ("study", "other")]
     assert [Path(info["source"]["path"]).parent.name for info in infos] == ["study", "other"]
+    people = pl.read_csv(tmp_path / "out" / "people.csv")
+    assert people.select("subject", "recordings").rows() == [("c", 1), ("other/a", 1), ("study/a", 1)]
 
 
 def test_names_that_cannot_be_told_apart_are_refused_before_any_work(study, tmp_path, config):

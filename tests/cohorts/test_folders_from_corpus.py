@@ -103,6 +103,8 @@ def test_equal_names_of_two_corpora_do_not_collide(study, config):
     ingest([study / "study"], study / "other", quiet=True)
     outcome = embed_folder([study / "corpus" / "study-a", study / "other"], study / "out", config)
     assert sorted(Path(name).name for name, _ in outcome) == ["corpus-study-a", "other-study-a", "study-b"]
+    subjects = [json.loads((Path(name) / "info.json").read_text())["subject"] for name, _ in outcome]
+    assert subjects == ["corpus/study/a", "other/study/a", "study/b"]
 
 
 def test_an_entry_that_did_not_change_is_not_made_again_and_one_that_did_is(study, config, monkeypatch):
