@@ -20,6 +20,7 @@ import numpy as np
 
 from selfpab.activities import HAR70PLUS, HARTH, Activities
 from selfpab.data.checks import RATE_HZ, place, sha256_of_all
+from selfpab.data.named_people import MANIFEST
 from selfpab.data.reading import read
 from selfpab.recording import UNLABELLED, Recording, RecordingError
 
@@ -31,7 +32,6 @@ RAW_SUFFIXES = (
     ".gz",
     ".zip",
 )  # named when left out, for they may have been meant as recordings
-MANIFEST = "dataset.json"
 KEYS = ("name", "version", "classes", "merge", "subjects", "description", "licence", "license", "citation", "url")
 SITTING = 7
 ENOUGH_SITTING = round(60 * RATE_HZ)  # samples, ours

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from selfpab import __version__
 from selfpab.data.corpus_entries import checksum_of, corpus_of
+from selfpab.data.named_people import with_subjects
 from selfpab.data.reading import in_civil_time, read
 from selfpab.data.sources import Problem, Source, pair_of, sources_in
 from selfpab.data.store import file_checksum
@@ -42,6 +43,8 @@ class ReadConfig:
 def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], list[Problem]]:
     """All recordings of some paths, and what looks as if it were one and is not; errors as of `sources_in`.
 
+    A `dataset.json` in a folder says whose they are (`with_subjects`).
+
     Raises ValueError where there is neither a path nor `back=` and `thigh=`, or one of these alone.
     """
     if (config.back is None) != (config.thigh is None):
@@ -57,7 +60,7 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
         in_zone(datetime(2024, 1, 1, 12), config.tz, Path("tz="), config.configured_at)
     for path in paths:
         sources, wrong = sources_in(path, config.pairs)
-        found += sources
+        found += with_subjects(sources)
         problems += wrong
     once: dict[Any, Source] = {}
     for source in found:

@@ -174,6 +174,13 @@ def test_equal_names_from_two_folders_do_not_collide(study, tmp_path, config):
     assert people.select("subject", "recordings").rows() == [("c", 1), ("other/a", 1), ("study/a", 1)]
 
 
+def test_files_of_one_person_by_a_dataset_json_are_one_row(study, tmp_path, config):
+    (study / "dataset.json").write_text('{"subjects": {"a": "anna", "c": "anna"}}')
+    predict_folder([study], tmp_path / "out", config)
+    people = pl.read_csv(tmp_path / "out" / "people.csv")
+    assert people.select("subject", "recordings").rows() == [("anna", 2)]
+
+
 def test_names_that_cannot_be_told_apart_are_refused_before_any_work(study, tmp_path, config):
     write(tmp_path / "x" / "study" / "a.parquet", 9)
     with pytest.raises(ValueError, match="would both be written as study-a; rename a folder"):
