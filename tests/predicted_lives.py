@@ -56,7 +56,7 @@ def _times(start, count):
     return times.dt.replace_time_zone("UTC").dt.convert_time_zone(getattr(start.tzinfo, "key", "UTC"))
 
 
-def write_life(out, name, codes, start, *, subject=None, activities=THREE, warnings=(), csv=False, **how):
+def write_life(out, name, codes, start, *, subject=None, activities=THREE, warnings=(), csv=False, sha256=None, **how):
     """A finished prediction in `out`/`name`, as `predict_folder` leaves it."""
     seconds = seconds_of(codes, start, activities=activities, **how)
     folder = Path(out) / name
@@ -77,5 +77,7 @@ def write_life(out, name, codes, start, *, subject=None, activities=THREE, warni
         "files": sorted(path.name for path in folder.iterdir()),
         "key": name,
     }
+    if sha256 is not None:
+        info["content"] = {"sha256": sha256}
     (folder / "info.json").write_text(json.dumps(info))
     return folder

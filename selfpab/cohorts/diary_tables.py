@@ -80,13 +80,18 @@ def diary_table(
 def write_people_diary(out: Path, columns: Sequence[str]) -> None:
     """people_diary.csv of every diary.csv in `out`; none where there is none.
 
-    columns : of the table, in their order. An interval that touches several recordings of a person is one interval.
+    columns : of the table, in their order. An interval that touches several recordings of a person is one interval; in
+        recordings that are made of the same files it counts once.
     """
     found: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    counted: dict[tuple[str, str], Path] = {}
     for folder, info in predictions_in(out):
         if "diary" in info:
+            sha256 = info.get("content", {}).get("sha256", folder.name)
             with open(folder / NAME, newline="", encoding="utf-8") as file:
                 for cells in csv.DictReader(file):
+                    if counted.setdefault((sha256, cells["diary_row"]), folder) != folder:
+                        continue
                     own = found.setdefault((str(info["subject"]), cells["kind"]), {})
                     _add(own.setdefault(int(cells["diary_row"]), {}), cells)
     if not found:

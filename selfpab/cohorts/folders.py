@@ -17,7 +17,7 @@ from selfpab.allocator import keep_freed_memory
 from selfpab.cohorts.cohort_tables import write_cohort_tables
 from selfpab.cohorts.diaries import Interval, read_diary, strangers
 from selfpab.cohorts.diary_tables import join_diary
-from selfpab.cohorts.file_stamps import content_of, with_doubles
+from selfpab.cohorts.file_stamps import check_whose, content_of, with_doubles
 from selfpab.cohorts.finished_folders import facts_of, predictions_in
 from selfpab.cohorts.folder_names import named
 from selfpab.cohorts.people import VALID_DAY_MINUTES
@@ -71,9 +71,10 @@ def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) ->
     In it lie seconds.parquet, bouts.csv, daily.csv, report.html (unless `report` is off; an older one is then taken
     away) and, with `csv`, seconds.csv.gz; info.json is written last: without it a folder is not finished. One that is
     finished, from the same files, settings and model, is not made again; any other that an earlier call left there
-    is. quality.csv in `out` has a row for each, failures.csv what failed and why, people.csv a row per person,
-    dictionary.csv every column. With `diary`, its intervals are joined: diary.csv in every folder, people_diary.csv
-    in `out`; a row of a person that is not there is a failure. Raises ValueError for wrong rows.
+    is, but for one of another recording, which is a failure. quality.csv in `out` has a row for each, failures.csv
+    what failed and why, people.csv a row per person, dictionary.csv every column. With `diary`, its intervals are
+    joined: diary.csv in every folder, people_diary.csv in `out`; a row of a person that is not there is a failure.
+    Raises ValueError for wrong rows.
     """
     if config.uncertain_below is not None and not 0 <= config.uncertain_below <= 1:
         raise ConfigError(f"uncertain_below must be a probability between 0 and 1, got {config.uncertain_below}")
@@ -214,8 +215,11 @@ def _one(item: _Item, *, out: Path, config: PredictConfig, make: Make, about: di
     ]
     before = facts_of(folder)
     content = content_of(source, before)
+    check_whose(folder, before, source, content)
     key = content_key(source, config, *how, sha256=content["sha256"])
     if before.get("key") == key:
+        if before.get("content", {}).get("place") != content["place"]:  # it was moved, and may change there
+            write_text(folder / "info.json", json.dumps(before | {"content": content}, indent=1))
         _join(folder, config, make)
         return
     (folder / "info.json").unlink(missing_ok=True)  # tables of other files or settings must not look finished

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
@@ -35,18 +35,27 @@ class Visit:
     judged: int  # seconds with an activity
     uncertain: int
     remarks: int
+    doubles: list[str] = field(default_factory=list)  # other folders of the same files
 
 
 def write_people(out: Path, columns: Sequence[str], valid_day_minutes: float = VALID_DAY_MINUTES) -> Path:
     """people.csv in `out`, of all its finished recordings, those of earlier calls included.
+
+    Of recordings that are made of the same files only the first counts, and its person's remarks name the others.
 
     columns : of the table, in their order, as `inference.column_dictionary` lists them; what a recording's daily.csv does
         not have is empty.
     valid_day_minutes : of wear, that make a day valid.
     """
     people: dict[str, list[Visit]] = {}
+    first: dict[str, Visit] = {}
     for folder, info in predictions_in(out):
-        people.setdefault(str(info["subject"]), []).append(_visit(folder, info))
+        visit = _visit(folder, info)
+        sha256 = info.get("content", {}).get("sha256")
+        if sha256 is None or first.setdefault(sha256, visit) is visit:
+            people.setdefault(str(info["subject"]), []).append(visit)
+        else:
+            first[sha256].doubles.append(folder.name)
     rows = (_row(subject, people[subject], valid_day_minutes) for subject in sorted(people))
     return write_csv(out / "people.csv", columns, ([row.get(column) for column in columns] for row in rows))
 
@@ -135,6 +144,9 @@ def _together(one: Day, other: Day) -> Day:
 def _remarks(visits: Sequence[Visit], undated: bool) -> Iterator[str]:
     if undated:
         yield "days of recordings without a date are of 24 hours from their start, and neither weekday nor weekend"
+    for visit in visits:
+        for name in visit.doubles:
+            yield f"{name} has the same files as {visit.folder.name}: they count once"
     for one, other in combinations(visits, 2):
         if _overlap(one, other):
             yield f"{one.folder.name} and {other.folder.name} overlap: what they share counts twice"

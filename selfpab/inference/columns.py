@@ -116,7 +116,7 @@ def _people(activities: Activities) -> list[tuple[str, str, str, str]]:
     """A row per person; what is per day once over all valid days, then over weekdays and over weekends alone."""
     rows = [
         ("subject", "", "person; study/person where several folders that were given have one of that name"),
-        ("recordings", "count", "finished recordings of the person"),
+        ("recordings", "count", "finished recordings of the person; those of the same files count once"),
         ("first_date", "", "first civil day with recorded time; empty where recordings have no date"),
         ("last_date", "", "last civil day with recorded time"),
         ("days", "count", "civil days with recorded time; two recordings on one day are one day"),

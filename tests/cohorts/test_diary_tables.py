@@ -145,3 +145,12 @@ def test_a_row_per_person_and_kind(tmp_path):
         join_diary(folder, [])
     write_people_diary(tmp_path, COLUMNS["people_diary.csv"])
     assert not (tmp_path / "people_diary.csv").exists()
+
+
+def test_an_interval_in_two_recordings_of_the_same_files_counts_once(tmp_path):
+    for name in ("a", "b"):
+        folder = write_life(tmp_path, name, [7] * 120, START, subject="p", sha256="1")
+        join_diary(folder, [interval(0, 60), interval(60, 120, person=name, row={"a": 3, "b": 4}[name])])
+    write_people_diary(tmp_path, COLUMNS["people_diary.csv"])
+    (row,) = rows_of(tmp_path / "people_diary.csv")
+    assert number(row, "intervals", "wear_minutes", "minutes_sitting") == (3, 3, 3)

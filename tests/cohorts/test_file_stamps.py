@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from selfpab.cohorts import file_stamps as module
-from selfpab.cohorts.file_stamps import content_of, with_doubles
+from selfpab.cohorts.file_stamps import check_whose, content_of, place_of, with_doubles
 from selfpab.data.sources import Source
 
 
@@ -44,6 +44,32 @@ def test_what_was_written_just_now_is_read_again(pair, monkeypatch):
     monkeypatch.setattr(module, "file_checksum", lambda files: (read.append(list(files)), first["sha256"])[1])
     assert content_of(pair, {"content": first})["stamps"] is None
     assert read == [[pair.path, pair.thigh]]
+
+
+def test_what_lies_elsewhere_is_read_even_with_the_same_stamps(pair, tmp_path):
+    """Archives give back times to the second, and device files of one study may all have one size."""
+    first = content_of(pair, {})
+    (tmp_path / "other").mkdir()
+    for file in pair.files:
+        (tmp_path / "other" / file.name).write_bytes(b"x" * 100)
+        os.utime(tmp_path / "other" / file.name, (1e9, 1e9))
+    other = Source(tmp_path / "other", *(tmp_path / "other" / file.name for file in pair.files), "a")
+    now = content_of(other, {"content": first})
+    assert now["stamps"] == first["stamps"]
+    assert now["sha256"] != first["sha256"]
+    older = {key: value for key, value in first.items() if key != "place"}  # before places were kept
+    assert content_of(pair, {"content": older}) == first
+    assert str(tmp_path) not in str(first)
+
+
+def test_a_folder_of_another_recording_is_not_written_over(tmp_path):
+    source, out = Source(tmp_path / "b", tmp_path / "b" / "p1.csv"), tmp_path / "out" / "p1"
+    here = {"sha256": "2", "place": place_of(source.path)}
+    for known in ({}, {"sha256": "1"}, here, {"sha256": "1", "place": here["place"]}, {"sha256": "2", "place": "else"}):
+        check_whose(out, {"content": known, "source": {"path": "a/p1.csv"}}, source, here)
+    info = {"content": {"sha256": "1", "place": "else"}, "source": {"path": "a/p1.csv"}}
+    with pytest.raises(ValueError, match=r"b/p1.csv: p1 in .*out is of a/p1.csv, and is not replaced; use another OUT"):
+        check_whose(out, info, source, here)
 
 
 def test_doubles_are_named_after_the_first():

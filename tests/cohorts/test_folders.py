@@ -344,3 +344,35 @@ def test_a_second_call_into_the_same_folder_keeps_the_rows_of_the_first(study, t
     for name in ("a", "c"):
         predict_folder([study / f"{name}.parquet"], tmp_path / "out", config)
     assert pl.read_csv(tmp_path / "out" / "quality.csv")["name"].to_list() == ["a", "c"]
+
+
+def test_a_person_of_the_same_name_does_not_replace_one_of_an_earlier_call(study, tmp_path, config):
+    out, other = tmp_path / "out", write(tmp_path / "other" / "a.parquet", 9)
+    predict_folder([study / "a.parquet"], out, config)
+    before = (out / "a" / "info.json").read_bytes()
+    ((path, reason),) = predict_folder([other], out, config)
+    assert path == str(other)
+    assert f"a in {out} is of {study / 'a.parquet'}, and is not replaced; use another OUT" in reason
+    assert (out / "a" / "info.json").read_bytes() == before
+    assert pl.read_csv(out / "failures.csv").rows() == [(str(other), reason)]
+    # both at once: what is there from before is told apart, and counts once
+    predict_folder([study / "a.parquet", other], out, config)
+    people = pl.read_csv(out / "people.csv")
+    assert people.select("subject", "recordings", "remarks").rows() == [
+        ("a", 1, "study-a has the same files as a: they count once"),
+        ("other/a", 1, None),
+    ]
+
+
+def test_a_recording_that_was_moved_is_known_and_may_change_there(study, tmp_path, config):
+    out, moved = tmp_path / "out", tmp_path / "moved" / "a.parquet"
+    predict_folder([study / "a.parquet"], out, config)
+    made = (out / "a" / "seconds.parquet").stat().st_mtime_ns
+    moved.parent.mkdir()
+    (study / "a.parquet").rename(moved)
+    for change in (False, True):
+        if change:
+            write(moved, 5)
+        ((_, reason),) = predict_folder([moved], out, config)
+        assert reason is None
+        assert ((out / "a" / "seconds.parquet").stat().st_mtime_ns != made) is change

@@ -76,6 +76,17 @@ def test_recordings_that_overlap_are_told(tmp_path):
     assert people(tmp_path)["p1"]["remarks"] == ("a and b overlap: what they share counts twice")
 
 
+def test_recordings_of_the_same_files_count_once(tmp_path):
+    for name, subject, sha256 in (("a", "p1", "1"), ("b", "p1", "1"), ("c", "p2", "1"), ("d", "p2", "2")):
+        write_life(tmp_path, name, [7] * (11 * HOUR), FRIDAY, subject=subject, sha256=sha256)
+    rows = people(tmp_path)
+    assert (
+        number(rows["p1"], "recordings", "wear_minutes") == number(rows["p2"], "recordings", "wear_minutes") == (1, 660)
+    )
+    assert rows["p1"]["remarks"] == "; ".join(f"{name} has the same files as a: they count once" for name in "bc")
+    assert rows["p2"]["remarks"] == ""
+
+
 def test_days_without_a_date_are_neither_weekday_nor_weekend(tmp_path):
     for name in ("a", "b"):
         write_life(tmp_path, name, [7] * (36 * HOUR), None, subject="p1")
