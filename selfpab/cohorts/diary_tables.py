@@ -10,15 +10,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from selfpab.cohorts.diaries import Interval, Moment, intervals_of, seconds_of
-from selfpab.cohorts.finished_folders import classes_of, facts_of, predictions_in
+from selfpab.cohorts.finished_folders import classes_of, clock_of, facts_of, predictions_in
 from selfpab.inference.columns import column_dictionary
 from selfpab.inference.days import ENMO, coded, summaries
 from selfpab.writing import write_csv, write_text
@@ -62,7 +61,7 @@ def diary_table(
     """
     activities = classes_of(info)
     seconds = pl.read_parquet(folder / "seconds.parquet", columns=["time", "activity", "wear", "gap", *ENMO])
-    zone = _zone(seconds["time"], info["start"])
+    zone = clock_of(seconds["time"], info)
     first = _first_moment(seconds, info["start"] is not None)
     table, sums = coded(seconds), summaries(activities)
     listed = column_dictionary(activities).filter(pl.col("file") == NAME)["column"].to_list()
@@ -121,16 +120,6 @@ def _person(subject: str, kind: str, intervals: Sequence[Mapping[str, Any]]) -> 
         weight = sum(interval["wear_minutes"] for interval in intervals if name in interval) if name in ENMO else 1.0
         row[name] = round(total / weight, 4) if weight else None
     return row
-
-
-def _zone(times: pl.Series, start: str | None) -> tzinfo | None:
-    """Of a recording's clock; its bare offset where the table, which knows zones by name only, has UTC."""
-    name = times.dtype.time_zone if isinstance(times.dtype, pl.Datetime) else None
-    if name is None:
-        return None
-    if name == "UTC" and start is not None:
-        return timezone(datetime.fromisoformat(start).utcoffset() or timedelta())
-    return ZoneInfo(name)
 
 
 def _first_moment(seconds: pl.DataFrame, dated: bool) -> float:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import IO, Any, cast
@@ -18,7 +19,7 @@ from typing import IO, Any, cast
 import polars as pl
 
 from selfpab.activities import Activities
-from selfpab.cohorts.finished_folders import classes_of, predictions_in
+from selfpab.cohorts.finished_folders import classes_of, clock_of, predictions_in
 from selfpab.inference.bouts import worn_activity
 from selfpab.writing import write_csv, write_text, write_whole
 
@@ -37,11 +38,14 @@ def write_summaries(predicted: Path, destination: Path) -> list[Path]:
     for folder, info in predictions_in(predicted):
         activities = classes_of(info)
         seconds = pl.read_parquet(folder / "seconds.parquet", columns=READ)
+        clock = clock_of(seconds["time"], info)
+        seconds = seconds.with_columns(_as_shown(seconds["time"], clock))
         epochs = epoch_table(seconds, activities, dated=info["start"] is not None)
-        summary = summary_of(epochs, info, folder.name, activities)
+        summary = summary_of(epochs, info, folder.name, activities, clock)
         place = destination / folder.name
         write_text(place / f"{folder.name}-summary.json", json.dumps(summary, indent=4))
-        write_whole(place / f"{folder.name}-timeSeries.csv.gz", lambda path, table=epochs: _write_series(table, path))
+        series = partial(_write_series, epochs, clock)
+        write_whole(place / f"{folder.name}-timeSeries.csv.gz", series)
         written += [place / f"{folder.name}-summary.json", place / f"{folder.name}-timeSeries.csv.gz"]
         summaries.append(summary)
     if summaries:
@@ -79,8 +83,13 @@ def epoch_table(seconds: pl.DataFrame, activities: Activities, *, dated: bool) -
     )
 
 
-def summary_of(epochs: pl.DataFrame, info: Mapping[str, Any], name: str, activities: Activities) -> dict[str, Any]:
-    """The keys of NAME-summary.json; those of days and hours are absent where a recording has no date."""
+def summary_of(
+    epochs: pl.DataFrame, info: Mapping[str, Any], name: str, activities: Activities, clock: tzinfo | None
+) -> dict[str, Any]:
+    """The keys of NAME-summary.json; those of days and hours are absent where a recording has no date.
+
+    clock : the recording's; the `time` of `epochs` is what it shows.
+    """
     dated = info["start"] is not None
     worn, recorded = int(epochs["worn"].sum()), int(epochs["recorded"].sum())
     columns = {"wearTime": ("worn", "seconds"), **{a: (a, "judged") for a in _names(activities)}}
@@ -88,7 +97,9 @@ def summary_of(epochs: pl.DataFrame, info: Mapping[str, Any], name: str, activit
     summary: dict[str, Any] = {"file-name": name, "file-startTime": None, "file-endTime": None}
     if dated:
         first, last = epochs["time"][0], epochs["time"][-1]
-        summary |= {"file-startTime": _text(datetime.fromisoformat(info["start"])), "file-endTime": _text(last)}
+        start = datetime.fromisoformat(info["start"])  # which has the offset alone
+        summary |= {"file-startTime": _text(start.astimezone(clock) if clock else start, clock)}
+        summary["file-endTime"] = _text(last, clock)
         summary["file-firstDay(0=mon,6=sun)"] = first.weekday()
     summary |= {
         "errs-interrupts-num": info["gaps_in_all"],
@@ -150,11 +161,11 @@ def _long_non_wear(epochs: pl.DataFrame) -> int:
     return int((stretches["value"] & (stretches["len"] * EPOCH_S > LONG_S)).sum())
 
 
-def _write_series(epochs: pl.DataFrame, path: Path) -> None:
+def _write_series(epochs: pl.DataFrame, clock: tzinfo | None, path: Path) -> None:
     """time, acc (empty), accBack, accThigh, every activity's share of the epoch's worn seconds, imputed (0)."""
     skip = ("time", "seconds", "worn", "recorded", "judged", *SENSORS, *(f"{sensor}_n" for sensor in SENSORS))
     table = epochs.select(
-        _series_time(epochs["time"]),
+        _series_time(epochs["time"], clock),
         pl.lit(None, dtype=pl.Float64).alias("acc"),
         *(_share(sensor, f"{sensor}_n") for sensor in SENSORS),
         *(_share(name, "judged") for name in epochs.columns if name not in skip),
@@ -168,16 +179,30 @@ def _share(part: str, whole: str) -> pl.Expr:
     return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole)).alias(part)
 
 
-def _series_time(times: pl.Series) -> pl.Series:
+def _as_shown(times: pl.Series, clock: tzinfo | None) -> pl.Series:
+    """What the clock showed: times of a bare offset, which the table has in UTC, become naive."""
+    if isinstance(clock, timezone):
+        return times.dt.replace_time_zone(None) + clock.utcoffset(None)
+    return times
+
+
+def _series_time(times: pl.Series, clock: tzinfo | None) -> pl.Series:
     if times.dtype.is_integer():
         return times
-    return pl.Series("time", [_text(time) for time in times], dtype=pl.String)
+    return pl.Series("time", [_text(time, clock) for time in times], dtype=pl.String)
 
 
-def _text(moment: datetime) -> str:
-    """As theirs: 2020-06-14 19:01:15.123000+0100 [Europe/London]; without an offset where the clock has none."""
-    zone = getattr(moment.tzinfo, "key", None) or (str(moment.tzinfo) if moment.tzinfo else None)
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f%z") + (f" [{zone}]" if zone else "")
+def _text(moment: datetime, clock: tzinfo | None) -> str:
+    """As theirs: 2020-06-14 19:01:15.123000+0100 [Europe/London]; without an offset where the clock has none.
+
+    >>> start = datetime.fromisoformat("2024-05-01T00:00:00+02:00")
+    >>> _text(start, start.tzinfo)
+    '2024-05-01 00:00:00.000000+0200 [+02:00]'
+    """
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=clock)
+    zone = getattr(clock, "key", None) or str(clock).removeprefix("UTC") or "UTC"
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f%z") + (f" [{zone}]" if clock else "")
 
 
 def _names(activities: Activities) -> list[str]:

@@ -30,7 +30,8 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
     ('daily.csv', 'min', 'recorded time with wear')
     """
     classes = list(zip(activities.columns, activities.names, strict=True))
-    dated = "on the recording's clock; seconds from the start where it has no date"
+    clock = "on the recording's clock (UTC where its stamps have an offset and tz= was not given)"
+    dated = f"{clock}; seconds from the start where it has no date"
     rows = [
         ("seconds.parquet", "time", "", f"beginning of the second, {dated}"),
         (

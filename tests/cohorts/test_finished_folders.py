@@ -1,8 +1,11 @@
 """Half a folder is none."""
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
-from selfpab.cohorts.finished_folders import classes_of, facts_of, predictions_in
+import polars as pl
+
+from selfpab.cohorts.finished_folders import classes_of, clock_of, facts_of, predictions_in
 from tests.predicted_lives import THREE, write_life
 
 
@@ -21,3 +24,11 @@ def test_only_whole_predictions_count(tmp_path):
 def test_the_classes_are_those_of_the_prediction(tmp_path):
     activities = classes_of(facts_of(write_life(tmp_path, "a", [7], datetime(2024, 5, 1))))
     assert (activities.codes, activities.names) == (THREE.codes, THREE.names)
+
+
+def test_the_clock_is_that_of_the_recording():
+    naive = pl.Series([datetime(2024, 5, 1)])
+    utc, oslo = (naive.dt.replace_time_zone(zone) for zone in ("UTC", "Europe/Oslo"))
+    assert clock_of(pl.Series([0]), {"start": None}) is clock_of(naive, {"start": "2024-05-01T00:00:00"}) is None
+    assert clock_of(utc, {"start": "2024-05-01T05:30:00+05:30"}) == timezone(timedelta(hours=5.5))
+    assert clock_of(oslo, {"start": "2024-05-01T00:00:00+02:00"}) == ZoneInfo("Europe/Oslo")

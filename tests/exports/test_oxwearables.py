@@ -3,7 +3,7 @@
 import csv
 import gzip
 import json
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -97,6 +97,28 @@ def test_the_series_has_an_epoch_every_30_seconds_of_the_clock(tmp_path):
         *(10, 20, 0.6667, 0.3333, 0),
     ]
     assert (series[1]["acc"], series[1]["imputed"]) == ("", "0")
+
+
+@pytest.mark.parametrize("minutes", [120, -330])
+def test_days_and_hours_are_those_of_a_clock_with_an_offset(tmp_path, minutes):
+    """As stamps like 2024-05-03T00:00:00+02:00 give it: the table of seconds has it in UTC."""
+    clock = timezone(timedelta(minutes=minutes))
+    folder = write_life(tmp_path / "out", "a", [7] * (2 * HOUR) + [1] * HOUR, FRIDAY.replace(tzinfo=clock))
+    summary, series = exported(tmp_path)
+    (day,) = csv.DictReader((folder / "daily.csv").read_text().splitlines())
+    assert (day["date"], summary["file-firstDay(0=mon,6=sun)"]) == ("2024-05-03", 4)
+    assert (summary["day0-recorded-sitting(hrs)"], "day1-recorded-sitting(hrs)" in summary) == (2, False)
+    assert [summary[f"walking-hourOfDay-{hour}-avg"] for hour in (0, 1, 2, 3, 22)] == [0, 0, 1, None, None]
+    assert (summary["walking-fri-avg"], summary["walking-thu-avg"]) == (0.33333, None)
+    end = {120: "+0200 [+02:00]", -330: "-0530 [-05:30]"}[minutes]
+    assert summary["file-startTime"] == series[0]["time"] == f"2024-05-03 00:00:00.000000{end}"
+    assert summary["file-endTime"] == series[-1]["time"] == f"2024-05-03 02:59:30.000000{end}"
+
+
+@pytest.mark.parametrize(("zone", "end"), [("Europe/Oslo", "+0200"), ("UTC", "+0000")])
+def test_the_start_names_the_zone_of_the_clock(tmp_path, zone, end):
+    write_life(tmp_path / "out", "a", [7] * 60, FRIDAY.replace(tzinfo=ZoneInfo(zone)))
+    assert exported(tmp_path)[0]["file-startTime"] == f"2024-05-03 00:00:00.000000{end} [{zone}]"
 
 
 def test_a_recording_without_a_date_has_no_hours_and_days(tmp_path):
