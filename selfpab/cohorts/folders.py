@@ -17,6 +17,7 @@ from selfpab.allocator import keep_freed_memory
 from selfpab.cohorts.cohort_tables import write_cohort_tables
 from selfpab.cohorts.diaries import Interval, read_diary, strangers
 from selfpab.cohorts.diary_tables import join_diary
+from selfpab.cohorts.earlier_failures import still_failed
 from selfpab.cohorts.file_stamps import check_whose, content_of, with_doubles
 from selfpab.cohorts.finished_folders import facts_of, predictions_in
 from selfpab.cohorts.folder_names import named
@@ -72,9 +73,9 @@ def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) ->
     away) and, with `csv`, seconds.csv.gz; info.json is written last: without it a folder is not finished. One that is
     finished, from the same files, settings and model, is not made again; any other that an earlier call left there
     is, but for one of another recording, which is a failure. quality.csv in `out` has a row for each, failures.csv
-    what failed and why, people.csv a row per person, dictionary.csv every column. With `diary`, its intervals are
-    joined: diary.csv in every folder, people_diary.csv in `out`; a row of a person that is not there is a failure.
-    Raises ValueError for wrong rows.
+    what failed and why (of earlier calls, too, until it is tried again), people.csv a row per person, dictionary.csv
+    every column. With `diary`, its intervals are joined: diary.csv in every folder, people_diary.csv in `out`; a row
+    of a person that is not there is a failure. Raises ValueError for wrong rows.
     """
     if config.uncertain_below is not None and not 0 <= config.uncertain_below <= 1:
         raise ConfigError(f"uncertain_below must be a probability between 0 and 1, got {config.uncertain_below}")
@@ -165,7 +166,9 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
         )
     infos = (facts_of(path.parent) for path in sorted(out.glob("*/info.json")))
     failed = [Problem(source.path, told[i][1] or "") for i, source in enumerate(found) if told[i][1] is not None]
-    write_quality(out, with_doubles(infos), [*failed, *problems])
+    files = [Path(file) for file in (config.back, config.thigh, config.pairs, config.diary) if file]
+    earlier = still_failed(out, [*sources, *files, *(problem.path for problem in problems)], found)
+    write_quality(out, with_doubles(infos), [*earlier, *failed, *problems])
     if make is _predicted:
         write_cohort_tables(out, config.valid_day_minutes)
     return told + [(str(problem.path), problem.reason) for problem in problems]

@@ -376,3 +376,15 @@ def test_a_recording_that_was_moved_is_known_and_may_change_there(study, tmp_pat
         ((_, reason),) = predict_folder([moved], out, config)
         assert reason is None
         assert ((out / "a" / "seconds.parquet").stat().st_mtime_ns != made) is change
+
+
+def test_a_second_call_keeps_the_failures_of_the_first(study, tmp_path, config):
+    out = tmp_path / "out"
+    predict_folder([study], out, config)
+    write(tmp_path / "other" / "d.parquet", 9)
+    (tmp_path / "other" / "e.csv").write_text("nothing\n")
+    predict_folder([tmp_path / "other"], out, config)
+    assert [Path(path).name for path in pl.read_csv(out / "failures.csv")["path"]] == ["b.csv", "e.csv"]
+    (study / "b.csv").unlink()
+    predict_folder([study], out, config)
+    assert [Path(path).name for path in pl.read_csv(out / "failures.csv")["path"]] == ["e.csv"]
