@@ -34,6 +34,7 @@ EMPTY = (
 )
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 WEIGHTS = {"WD": 5, "WE": 2}  # of a week, in what ends in _wei
+WEAR = "wear_minutes"  # of a day's row, and no column: a percentage that was rounded cannot say whether a day is valid
 Row = dict[str, Any]
 
 
@@ -49,7 +50,7 @@ def write_part5(predicted: Path, destination: Path, valid_day_minutes: float) ->
         own = _days(folder, info)
         days += own
         people.append(_person(own, info, valid_day_minutes))
-        measured |= dict.fromkeys(name for row in own for name in row if name not in (*FIRST, "daytype"))
+        measured |= dict.fromkeys(name for row in own for name in row if name not in (*FIRST, "daytype", WEAR))
     if not people:
         return []
     of_day = [*FIRST, *EMPTY, *measured, "daytype"]
@@ -80,6 +81,7 @@ def _days(folder: Path, info: Mapping[str, Any]) -> list[Row]:
             "nonwear_perc_day_spt": round(100 * (1 - wear / recorded), 4) if recorded else None,
             "dur_day_spt_min": recorded,
             "daytype": None if when is None else _daytype(when),
+            WEAR: wear,
         }
         for activity, column in zip(activities.columns, minute_columns(activities), strict=True):
             row[f"dur_day_spt_{activity.removeprefix('p_')}_min"] = _number(day[column])
@@ -93,7 +95,7 @@ def _days(folder: Path, info: Mapping[str, Any]) -> list[Row]:
 
 def _person(days: list[Row], info: Mapping[str, Any], valid_day_minutes: float) -> Row:
     """Plain means over the valid days, and means in which weekdays count five sevenths."""
-    valid = [day for day in days if _wear(day) >= valid_day_minutes]
+    valid = [day for day in days if day["dur_day_spt_min"] and day[WEAR] >= valid_day_minutes]
     start = None if info["start"] is None else datetime.fromisoformat(info["start"])
     of = {kind: [day for day in valid if day["daytype"] == kind] for kind in WEIGHTS}
     row: Row = {
@@ -104,16 +106,12 @@ def _person(days: list[Row], info: Mapping[str, Any], valid_day_minutes: float) 
         "Nvaliddays": len(valid),
         **{f"Nvaliddays_{kind}": len(some) if start else None for kind, some in of.items()},
     }
-    for name in {name for day in valid for name in day} - {*FIRST, "daytype"}:
+    for name in {name for day in valid for name in day} - {*FIRST, "daytype", WEAR}:
         row[f"{name}_pla"] = _mean(valid, name)
         parts = {kind: _mean(some, name) for kind, some in of.items()}
         if None not in parts.values():
             row[f"{name}_wei"] = round(sum(WEIGHTS[kind] * (part or 0) for kind, part in parts.items()) / 7, 4)
     return row
-
-
-def _wear(day: Row) -> float:
-    return day["dur_day_spt_min"] * (1 - (day["nonwear_perc_day_spt"] or 0) / 100)
 
 
 def _mean(days: list[Row], name: str) -> float | None:

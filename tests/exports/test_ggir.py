@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from selfpab.cohorts.people import write_people
 from selfpab.exports.ggir import EMPTY, SLEEP, write_part5
 from tests.predicted_lives import GAP, write_life
 
@@ -63,6 +64,19 @@ def test_only_valid_days_count_for_a_person(life, tmp_path):
     assert person["dur_day_spt_walking_min_wei"] == ""
     _, (person,) = tables(tmp_path, minutes=1e6)
     assert (person["Nvaliddays"], person["dur_day_spt_walking_min_pla"]) == ("0", "")
+
+
+@pytest.mark.parametrize("minutes", [600, 0])
+def test_a_day_is_valid_where_it_is_in_people_csv(tmp_path, minutes):
+    """700 of 1,300 minutes not worn are 53.8462 %, of which 599.9994 minutes of wear would be left; then a day of nothing."""
+    worn = [True] * (600 * 60) + [False] * (24 * HOUR - 600 * 60)
+    codes = [7] * (1300 * 60) + [GAP] * (24 * HOUR - 1300 * 60)
+    write_life(tmp_path / "out", "a", codes + [GAP] * (24 * HOUR) + [7], FRIDAY, worn=[*worn, *worn, False])
+    write_people(tmp_path / "out", ["subject", "valid_days"], minutes)
+    (row,) = csv.DictReader((tmp_path / "out" / "people.csv").read_text().splitlines())
+    _, (person,) = tables(tmp_path, minutes)
+    assert person["Nvaliddays"] == row["valid_days"] == ("1" if minutes else "2")
+    assert "wear_minutes" not in str(sorted(person))
 
 
 def test_a_recording_without_a_date(tmp_path):
