@@ -64,14 +64,15 @@ def write_life(out, name, codes, start, *, subject=None, activities=THREE, warni
     frames = FrameProbabilities(np.zeros((0, len(activities))), empty, empty, 50)
     recording = Recording(subject or name, start, 50.0, np.zeros((50, 6), np.float32))
     Prediction(recording, activities, frames, seconds).write(folder, csv=csv)
-    counted = seconds.drop_nulls("activity")["activity_name"].value_counts().rows()
+    worn = seconds.filter("wear")
+    counted = worn.drop_nulls("activity")["activity_name"].value_counts().rows()
     info = {
         "subject": subject or name,
         "start": None if start is None else start.isoformat(),
         "source": {"warnings": list(warnings)},
         "gaps_in_all": 0,
         "seconds": len(seconds),
-        "seconds_uncertain": int(seconds["uncertain"].sum()),
+        "seconds_uncertain": int(worn["uncertain"].sum()),
         "seconds_per_activity": dict(counted),
         "classes": [{"code": c, "name": n} for c, n in zip(activities.codes, activities.names, strict=True)],
         "files": sorted(path.name for path in folder.iterdir()),

@@ -257,10 +257,11 @@ def _diary(path: str, sha256: str) -> tuple[Interval, ...]:
 
 
 def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
-    """What is in the tables, and what is known of wear."""
+    """What is in the tables, and what is known of wear; activities, and doubt, are counted where it was worn."""
     seconds = prediction.seconds
+    worn = seconds.select("activity", "uncertain", "wear").filter("wear")
     names = dict(zip(prediction.activities.codes, prediction.activities.names, strict=True))
-    counted = seconds["activity"].drop_nulls().value_counts(sort=True).rows()
+    counted = worn["activity"].drop_nulls().value_counts(sort=True).rows()
     kinds = (NON_WEAR, *NON_WEAR_OF.values())
     stretches = {kind: sum(mark.kind == kind for mark in prediction.recording.marks) for kind in kinds}
     return {
@@ -269,7 +270,7 @@ def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
         else "not looked for",
         "seconds": len(seconds),
         "seconds_recorded": int((~seconds["gap"]).sum()),
-        "seconds_uncertain": int(seconds["uncertain"].sum()),
+        "seconds_uncertain": int(worn["uncertain"].sum()),
         "seconds_per_activity": {names[code]: count for code, count in counted},
         "classes": [{"code": code, "name": name} for code, name in names.items()],
         "bouts": len(prediction.bouts()),

@@ -32,8 +32,8 @@ class Visit:
     folder: Path
     start: datetime | None
     seconds: int
-    judged: int  # seconds with an activity
-    uncertain: int
+    judged: int  # worn seconds with an activity
+    uncertain: int  # of these
     remarks: int
     doubles: list[str] = field(default_factory=list)  # other folders of the same files
 

@@ -134,7 +134,7 @@ def _people(activities: Activities) -> list[tuple[str, str, str, str]]:
     for suffix, days in PARTS_OF_WEEK.items():
         rows += [(name + suffix, unit, f"{text}; mean over the {days}") for name, unit, text in per_day]
     rows += [
-        ("uncertain_share", "0 to 1", "uncertain seconds among those with an activity, over all recordings"),
+        ("uncertain_share", "0 to 1", "uncertain seconds among the worn ones with an activity, over all recordings"),
         ("quality_remarks", "count", "remarks on the person's recordings in quality.csv"),
         ("remarks", "", "what else should be known of this row"),
     ]

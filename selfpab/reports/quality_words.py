@@ -104,7 +104,7 @@ def _certainty(facts: Mapping[str, Any]) -> Iterator[Finding]:
     meaning = "" if below is None else f" (what was named has a probability below {100 * below:g} %)"
     yield Finding(
         "look" if share > MUCH_UNCERTAIN else "note",
-        f"{100 * share:.1f} % of the seconds are uncertain{meaning}. They are counted like the others.",
+        f"{100 * share:.1f} % of the worn seconds are uncertain{meaning}. They are counted like the others.",
     )
 
 

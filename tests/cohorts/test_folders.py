@@ -127,9 +127,10 @@ def test_non_wear_is_counted_where_it_is_marked(study, tmp_path, config, monkeyp
         )
 
     monkeypatch.setattr(preparation, "read", marked)
-    predict_folder([study / "a.parquet"], tmp_path / "out", config)
+    predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, uncertain_below=1.0))
     info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
     assert info["non_wear"] == {"stretches": {"non-wear": 1, "non-wear back": 1, "non-wear thigh": 0}, "seconds": 2}
+    assert (sum(info["seconds_per_activity"].values()), info["seconds_uncertain"]) == (8, 8)
     (day,) = pl.read_csv(tmp_path / "out" / "a" / "daily.csv").rows(named=True)
     assert (day["wear_minutes"], day["recorded_minutes"]) == (0.1333, 0.1667)
     assert pl.read_parquet(tmp_path / "out" / "a" / "seconds.parquet")["flags"][2] == "clipping"
