@@ -19,6 +19,7 @@ from selfpab.devices.synchronisation import Alignment
 
 LISTED = 1000  # stretches without one or both sensors
 LINES = 100  # of a report
+LEAST_LOST_S = 1.0  # of samples without a time, that a person should know of (ours)
 LOW_CONFIDENCE = 0.5  # of the minutes with movement agree with the alignment (ours)
 STRAYING, STRAYING_SHARE = 20, 0.3  # minutes with movement; so few agree by chance, of a pair more (synchronisation.py)
 
@@ -118,7 +119,7 @@ def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[
     for name, device in (("back", back), ("thigh", thigh)):
         if not device.calibration.applied:
             told.append(f"{name}: not calibrated: {device.calibration.why}")
-        told += [f"{name}: {line}" for line in device.survey.warnings[:LINES]]
+        told += [f"{name}: {line}" for line in (*device.survey.warnings[:LINES], *_without_time(device.survey))]
         if leaps := device.survey.report.counts.get(JUMP, 0):
             told.append(
                 f"{name}: its clock leaps {'once' if leaps == 1 else f'{leaps} times'}; if it was set then, the sensors lie "
@@ -134,6 +135,30 @@ def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[
     if ids[0] is not None and ids[0] == ids[1]:
         told.append(f"both files name device {ids[0]}: is one of them of another day?")
     return told
+
+
+def _without_time(survey: Survey) -> list[str]:
+    """How much of a file is in no recording, for its clock does not say when it was, in words; the rest is in repairs."""
+    clock = survey.clock
+    lost = int(survey.blocks["samples"].sum()) - sum(run.stop - run.first for run in clock.runs)
+    if lost < LEAST_LOST_S * survey.layout.rate_hz:
+        return []
+    more = len(clock.left_out) - 1
+    return [
+        f"{_long(lost / survey.layout.rate_hz)} of its samples are left out, for its clock does not tell when they were taken: "
+        f"{clock.left_out[0]}" + (f"; and {more} more, told under repairs" if more else "")
+    ]
+
+
+def _long(seconds: float) -> str:
+    """Seconds in words, as precise as a person wants them.
+
+    >>> _long(45), _long(2400), _long(5040)
+    ('45 s', '40 min', '1.4 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _straying(alignment: Alignment) -> list[str]:

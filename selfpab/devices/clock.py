@@ -52,6 +52,7 @@ class Clock:
     span_s: float  # from knot to knot
     jitter_ms: float  # mean distance of the stamps from the lines
     told: tuple[str, ...]
+    left_out: tuple[str, ...]  # what of `told` is of samples that have no time
     # One row per line: where it begins and ends, when it begins, and how long a sample lasts.
     begins: np.ndarray  # float64 (L,), samples
     ends: np.ndarray  # float64 (L,), samples
@@ -111,7 +112,7 @@ def clock_of(blocks: np.ndarray, rate_hz: float) -> Clock:
     blocks : cwa_blocks.TABLE (B,) of one device, with runs.
     rate_hz : the nominal rate.
     """
-    told: list[str] = []
+    left_out: list[str] = []
     stamped: list[tuple[int, int, np.ndarray, np.ndarray]] = []
     wrong = 0
     for first_row, stop_row in pairwise(np.flatnonzero(np.diff(blocks["run"], prepend=-1, append=-1)).tolist()):
@@ -126,13 +127,12 @@ def clock_of(blocks: np.ndarray, rate_hz: float) -> Clock:
             wrong += int((~kept).sum())
             stamped.append((first, stop, samples[kept], stamps_ns[kept]))
         elif stop > first:
-            told.append(f"samples {first} to {stop - 1} have no time: no block of theirs is stamped")
-    if wrong:
-        told.append(f"{wrong} stamps were left out, each at least {WRONG_S * 1e3:g} ms off those around it")
+            left_out.append(f"samples {first} to {stop - 1} have no time: no block of theirs is stamped")
     span_s = _best_span(stamped, rate_hz)
     step_ns = _file_step_ns(stamped, rate_hz)
     lines = [_lines(*run, span_s, step_ns, rate_hz) for run in stamped]
-    return _joined(lines, stamped, span_s, told)
+    told = [f"{wrong} stamps were left out, each at least {WRONG_S * 1e3:g} ms off those around it"] if wrong else []
+    return _joined(lines, stamped, span_s, told, left_out)
 
 
 def _believed(samples: np.ndarray, stamps_ns: np.ndarray) -> np.ndarray:
@@ -209,18 +209,18 @@ def _knots(samples: np.ndarray, since: np.ndarray, span_s: float, rate_hz: float
     return knots, solveh_banded(banded, wanted) + (knots - samples[0]) * slope
 
 
-def _joined(lines: list[Lines], stamped: list, span_s: float, told: list[str]) -> Clock:
+def _joined(lines: list[Lines], stamped: list, span_s: float, told: list[str], left_out: list[str]) -> Clock:
     runs: list[ClockRun] = []
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
     off_ns = [
         run[3] - run_lines.origin_ns - run_lines.at(run[2]) for run, run_lines in zip(stamped, lines, strict=True)
     ]
     end_ns: int | None = None
-    for run in _of_one_time(lines, told):
+    for run in _of_one_time(lines, left_out):
         first = _first_after(run, end_ns)
         if end_ns is not None and first > run.first:
             back_s = (end_ns - run.time_ns(run.first - 0.5)) / SECOND_NS
-            told.append(
+            left_out.append(
                 f"the clock goes back by {back_s:.3f} s at sample {run.first}: samples {run.first} to "
                 f"{min(first, run.stop) - 1}, stamped before the end of what came before them, are left out"
             )
@@ -242,7 +242,8 @@ def _joined(lines: list[Lines], stamped: list, span_s: float, told: list[str]) -
         rate_hz=sum(run.stop - run.first for run in runs) * SECOND_NS / recorded_ns if runs else float("nan"),
         span_s=span_s,
         jitter_ms=float(np.abs(np.concatenate(off_ns)).mean() * 1e-6) if off_ns else float("nan"),
-        told=tuple(told),
+        told=(*told, *left_out),
+        left_out=tuple(left_out),
         begins=begins,
         ends=ends,
         begins_ns=begins_ns,
@@ -250,7 +251,7 @@ def _joined(lines: list[Lines], stamped: list, span_s: float, told: list[str]) -
     )
 
 
-def _of_one_time(lines: list[Lines], told: list[str]) -> list[Lines]:
+def _of_one_time(lines: list[Lines], left_out: list[str]) -> list[Lines]:
     """The runs that lie within 7 days of each other: of several such groups the one with the most samples."""
     if not lines:
         return []
@@ -263,7 +264,7 @@ def _of_one_time(lines: list[Lines], told: list[str]) -> list[Lines]:
     main = np.bincount(group, [run.stop - run.first for run in lines]).argmax()
     for place in np.flatnonzero(group != main).tolist():
         run, clock = lines[place], datetime.fromtimestamp(int(start_ns[place] // SECOND_NS), UTC).replace(tzinfo=None)
-        told.append(
+        left_out.append(
             f"samples {run.first} to {run.stop - 1} are left out: their clock says {clock}, more than {FAR_DAYS} days off "
             f"the rest"
         )

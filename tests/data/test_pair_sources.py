@@ -97,6 +97,35 @@ class TestSource:
         assert leaps(source_of([whole, whole], None, everywhere(), 1)) == []
 
     @pytest.mark.parametrize(
+        ("planted", "wanted"),
+        [
+            (
+                Planted(restarts={10: -20 * 365 * 86_400.0}),
+                ["back: 12 s of its samples are left out, for its clock does not tell when they were taken: samples 0 to "
+                 "1199 are left out: their clock says 2024-03-04 10:59:59, more than 7 days off the rest"],
+            ),
+            (
+                Planted(restarts={50: -11.997}),
+                ["back: 12 s of its samples are left out, for its clock does not tell when they were taken: the clock goes "
+                 "back by 11.997 s at sample 6000: samples 6000 to 7199, stamped before the end of what came before them, "
+                 "are left out"],
+            ),
+            (
+                Planted(restarts={40: 3.0, 60: 3.0}, untimed=[*range(40, 60), *range(60, 100)]),
+                ["back: 72 s of its samples are left out, for its clock does not tell when they were taken: samples 4800 to "
+                 "7199 have no time: no block of theirs is stamped; and 1 more, told under repairs"],
+            ),
+            (Planted(restarts={50: -0.5}), []),
+            (Planted(restarts={50: 60.0}, bad_checksums=[9]), []),
+        ],
+    )  # fmt: skip
+    def test_warns_of_samples_whose_time_is_not_known(self, tmp_path, planted, wanted):
+        devices = [device(tmp_path / "b.cwa", planted=planted), device(tmp_path / "t.cwa", device_id=3)]
+        source = source_of(devices, None, everywhere(), 1)
+        assert [line for line in source["warnings"] if "left out" in line] == wanted
+        assert not wanted or any("left out" in line or "no time" in line for line in source["repairs"])
+
+    @pytest.mark.parametrize(
         ("agree", "wanted"),
         [
             ([1] * 60, []),
