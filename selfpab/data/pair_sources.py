@@ -20,6 +20,7 @@ from selfpab.devices.synchronisation import Alignment
 LISTED = 1000  # stretches without one or both sensors
 LINES = 100  # of a report
 LEAST_LOST_S = 1.0  # of samples without a time, that a person should know of (ours)
+ALONE_S = 600.0  # by which one sensor may begin earlier or end later before a person is told (ours)
 LOW_CONFIDENCE = 0.5  # of the minutes with movement agree with the alignment (ours)
 STRAYING, STRAYING_SHARE = 20, 0.3  # minutes with movement; so few agree by chance, of a pair more (synchronisation.py)
 
@@ -62,7 +63,7 @@ def source_of(
         "rows": samples,
         "sha256": hashlib.sha256(f"{back.sha256}\n{thigh.sha256}\n".encode()).hexdigest(),
         "repairs": [*_repairs("back", back), *_repairs("thigh", thigh), *_of_alignment(alignment)],
-        "warnings": _warnings(back, thigh, alignment),
+        "warnings": [*_warnings(back, thigh, alignment), *_alone(presence)],
         "back": _device(back),
         "thigh": _device(thigh),
         "alignment": _alignment(alignment),
@@ -134,6 +135,25 @@ def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[
     ids = [device.survey.header.device_id for device in (back, thigh)]
     if ids[0] is not None and ids[0] == ids[1]:
         told.append(f"both files name device {ids[0]}: is one of them of another day?")
+    return told
+
+
+def _alone(presence: Presence) -> list[str]:
+    """How much longer one sensor recorded before both did, or after, in words; what lies between are gaps."""
+    both = np.flatnonzero(presence.back & presence.thigh)
+    if not len(both):
+        return []
+    told = []
+    for part, when in ((slice(0, both[0]), "before"), (slice(both[-1] + 1, None), "after")):
+        for name, other, own in (("back", "thigh", presence.back), ("thigh", "back", presence.thigh)):
+            alone = presence.stretches[part][own[part]]
+            seconds = int((alone[:, 1] - alone[:, 0]).sum()) * STEP_NS / SECOND_NS
+            if seconds >= ALONE_S:
+                begin, end = (clock_time(int(step) * STEP_NS) for step in (alone[0, 0], alone[-1, 1]))
+                told.append(
+                    f"{name}: it recorded for {_long(seconds)} more without the {other}, {when} what both did, from "
+                    f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} by the back's clock; that counts as not recorded"
+                )
     return told
 
 

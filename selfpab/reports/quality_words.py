@@ -51,8 +51,14 @@ def _gaps(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("look", f"Only {length(facts['seconds_recorded'])} were recorded: too little to speak of a day.")
     rate_hz, segments = recording.rate_hz, recording.segments
     gaps_s = [b.start_s - (a.start_s + len(a) / rate_hz) for a, b in pairwise(segments)]
+    missing = (facts.get("source") or {}).get("missing_seconds")
+    if missing:
+        yield Finding(
+            "note", f"For {_about(missing)} one of the two sensors had no data; such time counts as not recorded."
+        )
     if not gaps_s:
-        yield Finding("good", "No gaps: both sensors recorded from the first to the last sample.")
+        where = "No gaps between the first and the last moment that both sensors recorded."
+        yield Finding("good", where if missing else "No gaps: both sensors recorded from the first to the last sample.")
         return
     total = sum(gaps_s)
     share = total / (total + recording.seconds)
@@ -63,11 +69,6 @@ def _gaps(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:
         "look" if share > MUCH_MISSING else "note",
         f"{many}, {_about(total)}{together} ({100 * share:.1f} % of the time){longest}. No activity is given there.",
     )
-    missing = (facts.get("source") or {}).get("missing_seconds")
-    if missing:
-        yield Finding(
-            "note", f"For {_about(missing)} one of the two sensors had no data; such time counts as not recorded."
-        )
 
 
 def _wear(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:

@@ -175,6 +175,29 @@ class TestSource:
         }
         assert source["missing_seconds"] == 2
 
+    @pytest.mark.parametrize(
+        ("stretches", "back", "thigh", "wanted"),
+        [
+            (  # the back's battery gave out, which also paused
+                [(0, 36), (36, 40), (40, 41), (41, 121)], [1, 0, 1, 0], [1, 1, 1, 1],
+                ["thigh: it recorded for 1.3 h more without the back, after what both did, from 2024-03-04 11:41 to "
+                 "2024-03-04 13:01 by the back's clock; that counts as not recorded"],
+            ),
+            (
+                [(0, 6), (6, 9), (9, 15), (15, 90)], [1, 0, 1, 1], [0, 0, 0, 1],
+                ["back: it recorded for 12 min more without the thigh, before what both did, from 2024-03-04 11:00 to "
+                 "2024-03-04 11:15 by the back's clock; that counts as not recorded"],
+            ),
+            ([(0, 9), (9, 50), (50, 59)], [1, 1, 0], [0, 1, 1], []),  # put on and taken off one after the other
+            ([(0, 9), (9, 50), (50, 90)], [1, 0, 1], [1, 1, 1], []),  # a gap
+        ],
+    )  # fmt: skip
+    def test_warns_of_a_sensor_that_records_much_longer(self, tmp_path, stretches, back, thigh, wanted):
+        devices = [device(tmp_path / "b.cwa"), device(tmp_path / "t.cwa", device_id=3)]
+        steps = START_NS // 20_000_000 + np.array(stretches) * 3000
+        source = source_of(devices, None, Presence(steps, np.array(back, bool), np.array(thigh, bool)), 1)
+        assert [line for line in source["warnings"] if "without the" in line] == wanted
+
     def test_stays_short(self, tmp_path):
         faulty = device(tmp_path / "b.cwa", blocks=800, planted=Planted(bad_checksums=range(1, 800, 3)))
         edges = np.arange(3001)

@@ -114,6 +114,13 @@ def test_gaps_are_counted_and_measured(still):
     assert words.startswith("There is a gap in the recording, 30 min (33.3 % of the time).")
 
 
+def test_a_sensor_without_the_other_is_told_without_a_gap(still):
+    assert told(still, {"source": {"missing_seconds": 5040.0, "form": "cwa", "back": {}, "warnings": []}}) == [
+        ("note", "For 1 h 24 min one of the two sensors had no data; such time counts as not recorded."),
+        ("good", "No gaps between the first and the last moment that both sensors recorded."),
+    ]
+
+
 @pytest.mark.parametrize(("stop", "rank"), [(15_000, "note"), (100_000, "look")])
 def test_non_wear_is_told_by_sensor_and_share(still, stop, rank):
     worn = still.with_marks([Mark(0, stop, "non-wear"), Mark(stop, stop + 500, "non-wear thigh")])
