@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ CHANNELS = ("back_x", "back_y", "back_z", "thigh_x", "thigh_y", "thigh_z")
 SENSORS = ("back", "thigh")  # in the order of CHANNELS
 UNLABELLED = -1
 SEGMENT_STEP_S = 0.1  # a longer step between two samples ends a segment (DESIGN 2)
+ROUNDING_S = 1e-6  # 1.1 - 1.0 is more than 0.1 in floating point
 NON_WEAR = "non-wear"  # kind of a mark: neither sensor was worn
 NON_WEAR_OF = {"back": "non-wear back", "thigh": "non-wear thigh"}  # this one was not
 CLIPPING = "clipping"  # kind of a mark: values at the end of a device's range
@@ -41,6 +42,17 @@ class Segment:
 
     def __len__(self) -> int:
         return self.stop - self.first
+
+
+class Gap(NamedTuple):
+    """Nothing was recorded between these times, in seconds from the recording's start."""
+
+    after_s: float
+    until_s: float
+
+    @property
+    def seconds(self) -> float:
+        return self.until_s - self.after_s
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,18 @@ class Recording:
         return len(self) / self.rate_hz
 
     @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Where the step between two segments is longer than 0.1 s; not where only the part changes.
+
+        >>> parts = (Segment(0, 50, 0.0), Segment(50, 100, 1.0, part=1), Segment(100, 150, 9.0, part=1))
+        >>> Recording("S1", None, 50.0, np.zeros((150, 6), np.float32), segments=parts).gaps
+        (Gap(after_s=2.0, until_s=9.0),)
+        """
+        edges = itertools.pairwise(self.segments)
+        between = (Gap(a.start_s + len(a) / self.rate_hz, b.start_s) for a, b in edges)
+        return tuple(gap for gap in between if gap.seconds + 1 / self.rate_hz > SEGMENT_STEP_S + ROUNDING_S)
+
+    @property
     def acceleration_g(self) -> np.ndarray:
         """All samples in g, float32 (N, 6), made on demand: a week is 726 MB. Prefer `blocks` or `piece`."""
         return self.piece(0, len(self))
@@ -173,7 +197,7 @@ def segments_of(times_s: np.ndarray, parts: np.ndarray | None = None) -> tuple[S
     """
     if not len(times_s):
         return ()
-    breaks = np.diff(times_s) > SEGMENT_STEP_S + 1e-6  # 1.1 - 1.0 is more than 0.1 in floating point
+    breaks = np.diff(times_s) > SEGMENT_STEP_S + ROUNDING_S
     if parts is not None:
         breaks |= np.diff(parts) != 0
     edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(times_s)]

@@ -81,6 +81,21 @@ def test_segments_end_at_long_steps_and_at_a_new_part():
     assert segments_of(np.array([])) == ()
 
 
+@pytest.mark.parametrize(
+    ("start_s", "part", "gaps"),
+    [
+        (2.0, 1, []),  # only the part changes
+        (2.08, 0, []),  # the step from 1.98 to 2.08 is not longer than 0.1 s
+        (2.1, 0, [(2.0, 2.1)]),
+        (62.0, 1, [(2.0, 62.0)]),
+    ],
+)
+def test_a_gap_is_a_long_step_and_no_new_part(start_s, part, gaps):
+    two = recording(200, segments=(Segment(0, 100, 0.0), Segment(100, 200, start_s, part)))
+    assert list(two.gaps) == gaps
+    assert [gap.seconds for gap in two.gaps] == [until_s - after_s for after_s, until_s in gaps]
+
+
 def test_a_step_of_exactly_a_tenth_is_no_gap_whatever_floating_point_says():
     assert 1.1 - 1.0 > 0.1
     assert len(segments_of(np.arange(0, 60) / 10)) == 1

@@ -281,10 +281,7 @@ def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
 
 def _info(recording: Recording, about: dict[str, str], config: PredictConfig, facts: dict[str, Any]) -> dict[str, Any]:
     """Where it came from and how it was made; what is not computed is absent."""
-    edges = zip(recording.segments[:-1], recording.segments[1:], strict=True)
-    gaps = [
-        {"after_s": round(a.start_s + len(a) / recording.rate_hz, 3), "until_s": round(b.start_s, 3)} for a, b in edges
-    ]
+    gaps = [{"after_s": round(gap.after_s, 3), "until_s": round(gap.until_s, 3)} for gap in recording.gaps]
     return {
         "subject": recording.subject,
         "start": None if recording.start is None else recording.start.isoformat(),

@@ -40,10 +40,7 @@ LOST = ("bad checksum", "erased", "no data block", "contradictory block", "missi
 def quality_of(recording: Recording, name: str) -> dict[str, Any]:
     """A row of `COLUMNS`; None where a thing does not apply or was not looked for (`source["looked_for"]`)."""
     rate_hz, source = recording.rate_hz, recording.source
-    gaps_s = [
-        b.start_s - (a.start_s + len(a) / rate_hz)
-        for a, b in zip(recording.segments[:-1], recording.segments[1:], strict=True)
-    ]
+    gaps_s = [gap.seconds for gap in recording.gaps]
     hours = {
         kind: sum(mark.stop - mark.first for mark in recording.marks if mark.kind == kind) / rate_hz / 3600
         for kind in (NON_WEAR, *NON_WEAR_OF.values())

@@ -7,7 +7,6 @@ Every finding has a rank: "look" is what a person should look at before using th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from selfpab.data.quality import PLACEMENT
@@ -49,8 +48,7 @@ def findings(recording: Recording, facts: Mapping[str, Any]) -> list[Finding]:
 def _gaps(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:
     if facts.get("seconds_recorded", LEAST_S) < LEAST_S:
         yield Finding("look", f"Only {length(facts['seconds_recorded'])} were recorded: too little to speak of a day.")
-    rate_hz, segments = recording.rate_hz, recording.segments
-    gaps_s = [b.start_s - (a.start_s + len(a) / rate_hz) for a, b in pairwise(segments)]
+    gaps_s = [gap.seconds for gap in recording.gaps]
     missing = (facts.get("source") or {}).get("missing_seconds")
     if missing:
         yield Finding(

@@ -276,7 +276,7 @@ def test_a_failure_in_prediction_is_reported_like_one_in_reading(study, tmp_path
 
 def test_few_of_many_gaps_are_listed_and_all_are_counted(study, tmp_path, config, monkeypatch):
     monkeypatch.setattr(module, "GAPS_LISTED", 2)
-    many = tuple((i * 60, i * 60 + 60, i * 5.0) for i in range(5))
+    many = (*((i * 60, i * 60 + 60, i * 5.0) for i in range(5)), (300, 360, 21.2, 1))  # the last only of another part
     write(study / "d.parquet", 3, many)
     predict_folder([study / "d.parquet"], tmp_path / "out", config)
     info = json.loads((tmp_path / "out" / "d" / "info.json").read_text())

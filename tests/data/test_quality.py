@@ -31,6 +31,12 @@ def test_a_table_of_values_has_what_its_samples_say():
     }  # fmt: skip
 
 
+def test_a_new_part_is_no_gap():
+    parts = tuple(Segment(a, a + 3000, a / 50, part) for part, a in enumerate(range(0, 30_000, 3000)))
+    row = quality_of(Recording("P1", None, 50.0, np.zeros((30_000, 6), np.float32), segments=parts), "P1")
+    assert (row["gaps"], row["gap_hours"]) == (0, 0.0)
+
+
 def test_a_pair_says_how_it_was_made():
     def device(applied, **faults):
         return {"calibration": {"applied": applied, "error_after_mg": 2.5 + applied}, "faults": faults}

@@ -114,6 +114,11 @@ def test_gaps_are_counted_and_measured(still):
     assert words.startswith("There is a gap in the recording, 30 min (33.3 % of the time).")
 
 
+def test_a_new_part_is_no_gap(still):
+    parts = replace(still, segments=(Segment(0, 90_000, 0.0, 1), Segment(90_000, 180_000, 1800.0, 2)))
+    assert told(parts, {}) == [GOOD]
+
+
 def test_a_sensor_without_the_other_is_told_without_a_gap(still):
     assert told(still, {"source": {"missing_seconds": 5040.0, "form": "cwa", "back": {}, "warnings": []}}) == [
         ("note", "For 1 h 24 min one of the two sensors had no data; such time counts as not recorded."),
