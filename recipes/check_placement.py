@@ -58,7 +58,7 @@ def outcome(found: Placement, samples: int, case: Case, worn: Turns) -> str:
     """One of: right, found in part, missed, wrong.
 
     right : at least 90 % of the samples end as they should be. wrong : in at least 10 % a sensor was turned, or sensors
-    were swapped, and are not right; or something is said of a recording without a fault. found in part : marked, not or
+    were swapped, and are not right; or something is found in a recording without a fault. found in part : marked, not or
     not everywhere repaired.
     """
     turns, swapped, start = case
@@ -83,7 +83,7 @@ def outcome(found: Placement, samples: int, case: Case, worn: Turns) -> str:
             spoilt += length * (stretch.repaired and (worse or (stretch.swapped and not placed)))
             told += length * (not stretch.fine and needed)
     if not turns and not swapped and not worn:
-        return "right" if found.fine else "wrong"
+        return "right" if all(stretch.fine for stretch in found.stretches) else "wrong"
     if spoilt >= 0.1 * samples:
         return "wrong"
     return "right" if good >= 0.9 * samples else "found in part" if told else "missed"

@@ -32,8 +32,8 @@ class Placement:
 
     @property
     def fine(self) -> bool:
-        """Nothing was found anywhere."""
-        return all(stretch.fine for stretch in self.stretches)
+        """Nothing was found anywhere, and nowhere is a swap more likely than not."""
+        return all(stretch.fine and not stretch.suspect for stretch in self.stretches)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -81,7 +81,8 @@ def check_placement(
     Returns
     -------
     The recording, with marks of the kinds "placement back", "placement thigh" and "placement swap" where something was
-    found, and with `source["placement"]`, what `Placement.as_dict` gives. int16 stays int16, labels are untouched. And
+    found, and with `source["placement"]`, what `Placement.as_dict` gives; where they are more likely swapped than not and
+    that is not sure, `source["warnings"]` say so. int16 stays int16, labels are untouched. And
     what was found.
 
     Raises ValueError for another `repair`.
@@ -97,8 +98,19 @@ def check_placement(
     source = {**recording.source, "placement": found.as_dict()}
     if "back" in source and any(map(_swapped_back, stretches)):  # of a pair of files
         source["warnings"] = [*source.get("warnings", ()), EXCHANGED]
+    if suspects := [stretch for stretch in stretches if stretch.suspect]:
+        source["warnings"] = [*source.get("warnings", ()), _suspicion(recording, suspects)]
     marks = (*_renamed(recording.marks, stretches), *_marks(stretches))
     return replace(result, source=source).with_marks(marks), found
+
+
+def _suspicion(recording: Recording, suspects: list[Stretch]) -> str:
+    minutes = sum(s.stop - s.first for s in suspects) / recording.rate_hz / 60
+    odds = max(s.swap_log_odds for s in suspects)
+    return (
+        f"back and thigh are more likely swapped than not (log odds {odds:.1f}) in {minutes:.0f} min, too little to repair: "
+        "look up which sensor was worn where"
+    )
 
 
 def _undo(stretch: Stretch) -> Change:

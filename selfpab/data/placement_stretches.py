@@ -65,6 +65,11 @@ class Stretch(NamedTuple):
         """Nothing was found."""
         return not self.swapped and all(not wear.told.startswith("turned") for wear in (self.back, self.thigh))
 
+    @property
+    def suspect(self) -> bool:
+        """A swap is more likely than not, and too little speaks for it to undo it."""
+        return not self.swapped and self.swap_log_odds > 0
+
 
 def stretches_of(recording: Recording, postures: Postures, *, repair: bool) -> list[Stretch]:
     """All stretches, in order of time; together they cover all samples.

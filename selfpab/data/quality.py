@@ -93,7 +93,10 @@ def _unplaced(source: Mapping[str, Any]) -> str:
     stretches = source.get("placement", {}).get("stretches", ())
     told = {name: {s[name]["told"] for s in stretches} - {AS_IT_SHOULD_BE} for name in NON_WEAR_OF}
     doubts = [f"{name}: {', '.join(sorted(words))}" for name, words in told.items() if words]
-    if not doubts and any(s["swap_log_odds"] > -SURE for s in stretches):
+    odds = max((s["swap_log_odds"] for s in stretches), default=-SURE)
+    if odds > 0:
+        doubts.append(f"more likely swapped than not (log odds {odds:.1f}), too little to repair")
+    elif not doubts and odds > -SURE:
         doubts = ["too little evidence that they are not swapped"]
     return "; ".join(["nothing found", *doubts])
 

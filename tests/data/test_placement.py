@@ -71,6 +71,24 @@ def test_warn_marks_and_off_does_not_look(somebody):
         check_placement(faulty, repair="yes")
 
 
+def test_a_swap_more_likely_than_not_is_a_remark(somebody, monkeypatch):
+    recording = replace(somebody(), source={"warnings": ["look at it"]})
+    (sure,) = check_placement(recording)[1].stretches
+    half = len(recording) // 2
+    for first, odds, minutes in ((0, 3.9, len(recording) / 3000), (half, 3.9, half / 3000), (0, 0.0, None)):
+        parts = [sure._replace(stop=first), sure._replace(first=first, swap_log_odds=odds)][first == 0 :]
+        monkeypatch.setattr("selfpab.data.placement.stretches_of", lambda *_, parts=parts, **__: parts)
+        after, found = check_placement(recording)
+        assert after.marks == ()
+        assert found.fine == (odds == 0)
+        likely = (
+            f"back and thigh are more likely swapped than not (log odds 3.9) in {minutes or 0:.0f} min, too little to repair: "
+            "look up which sensor was worn where"
+        )
+        assert after.source["warnings"] == ["look at it", *([likely] if odds else [])]
+        assert after.source["placement"]["fine"] is found.fine
+
+
 def test_an_untouched_recording_keeps_its_samples_and_gets_no_mark(somebody):
     recording = somebody()
     after, found = check_placement(recording)

@@ -89,3 +89,7 @@ def test_nothing_found_says_where_too_little_was_seen():
     assert placement((fine, fine, -5.1), (fine, fine, -9.0)) == "nothing found"
     assert placement((fine, little, -9.0)) == "nothing found; thigh: too little evidence"
     assert placement((fine, fine, -4.9)) == "nothing found; too little evidence that they are not swapped"
+    likely = "more likely swapped than not (log odds 3.9), too little to repair"
+    assert placement((fine, fine, 3.9)) == f"nothing found; {likely}"
+    assert placement((fine, little, -9.0), (fine, fine, 3.9)) == f"nothing found; thigh: too little evidence; {likely}"
+    assert placement((fine, fine, 0.0)) == "nothing found; too little evidence that they are not swapped"
