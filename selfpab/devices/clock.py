@@ -43,8 +43,8 @@ class ClockRun(NamedTuple):
 class Clock:
     """Times of one device's samples; a sample stands for half a period on either side of its time.
 
-    Runs without any stamp, a run whose clock is more than 7 days off the others, and what is stamped earlier than the
-    end of the run before (a clock that was set back) have no times, and `told` says so.
+    Runs without any stamp, a run whose clock is more than 7 days off the others, and, where the clock goes back, what is
+    stamped before the end of the runs before or these, whichever are fewer samples, have no times, and `told` says so.
     """
 
     runs: tuple[ClockRun, ...]  # in the order of the file, which is that of time
@@ -215,17 +215,7 @@ def _joined(lines: list[Lines], stamped: list, span_s: float, told: list[str], l
     off_ns = [
         run[3] - run_lines.origin_ns - run_lines.at(run[2]) for run, run_lines in zip(stamped, lines, strict=True)
     ]
-    end_ns: int | None = None
-    for run in _of_one_time(lines, left_out):
-        first = _first_after(run, end_ns)
-        if end_ns is not None and first > run.first:
-            back_s = (end_ns - run.time_ns(run.first - 0.5)) / SECOND_NS
-            left_out.append(
-                f"the clock goes back by {back_s:.3f} s at sample {run.first}: samples {run.first} to "
-                f"{min(first, run.stop) - 1}, stamped before the end of what came before them, are left out"
-            )
-        if first >= run.stop:
-            continue
+    for run, first in _in_order(_of_one_time(lines, left_out), left_out):
         inner = run.knots[1:-1]
         begins = np.concatenate([[first - 0.5], inner[(inner > first - 0.5) & (inner < run.stop - 0.5)]])
         ends = np.append(begins[1:], run.stop - 0.5)
@@ -251,6 +241,34 @@ def _joined(lines: list[Lines], stamped: list, span_s: float, told: list[str], l
     )
 
 
+def _in_order(lines: list[Lines], left_out: list[str]) -> list[tuple[Lines, int]]:
+    """Runs whose times rise, and the first sample of each that counts: where a clock goes back fewer samples give way."""
+    kept: list[tuple[Lines, int]] = []
+    for run in lines:
+        begin_ns = run.time_ns(run.first - 0.5)
+        end_ns = kept[-1][0].time_ns(kept[-1][0].stop - 0.5) if kept else begin_ns
+        first = min(_first_after(run, end_ns), run.stop)
+        told = f"the clock goes back by {(end_ns - begin_ns) / SECOND_NS:.3f} s at sample {run.first}: samples"
+        place, before = len(kept), 0  # runs from `place` on end after this one begins
+        while (
+            place
+            and before < first - run.first
+            and kept[place - 1][0].time_ns(kept[place - 1][0].stop - 0.5) > begin_ns
+        ):
+            place -= 1
+            before += kept[place][0].stop - kept[place][1]
+        if before < first - run.first:  # such as a few stamps that are hours ahead
+            gone = f"{kept[place][1]} to {kept[-1][0].stop - 1}, stamped after the begin of more that follow"
+            left_out.append(f"{told} {gone}, are left out")
+            kept[place:], first = [], run.first
+        elif first > run.first:
+            end = f"{run.first} to {first - 1}, stamped before the end of what came before them"
+            left_out.append(f"{told} {end}, are left out")
+        if first < run.stop:
+            kept.append((run, first))
+    return kept
+
+
 def _of_one_time(lines: list[Lines], left_out: list[str]) -> list[Lines]:
     """The runs that lie within 7 days of each other: of several such groups the one with the most samples."""
     if not lines:
@@ -271,8 +289,6 @@ def _of_one_time(lines: list[Lines], left_out: list[str]) -> list[Lines]:
     return [run for run, own in zip(lines, group == main, strict=True) if own]
 
 
-def _first_after(run: Lines, end_ns: int | None) -> int:
+def _first_after(run: Lines, end_ns: int) -> int:
     """The first sample of a run that does not lie before the end of what came before it."""
-    if end_ns is None:
-        return run.first
     return run.first + bisect_left(range(run.first, run.stop), end_ns, key=lambda sample: run.time_ns(sample - 0.5))

@@ -8,7 +8,7 @@ import pytest
 from selfpab.devices.clock import Clock, clock_of
 from selfpab.devices.cwa import read_cwa
 from selfpab.devices.cwa_blocks import NO_TIME, SECOND_NS
-from selfpab.devices.cwa_times import sample_times_ns
+from selfpab.devices.cwa_times import breaks_of, sample_times_ns
 from selfpab.devices.cwa_writer import Planted, write_cwa
 
 START = datetime(2024, 3, 4, 11)
@@ -137,6 +137,34 @@ class TestRuns:
         blocks = blocks_of(tmp_path / "a.cwa", 100, planted=Planted(restarts={50: -50.0, 60: 50.0}))
         clock = clock_of(blocks, 100.0)
         assert [(run.first, run.stop) for run in clock.runs] == [(0, 6000), (7200, 12_000)]
+
+    @pytest.mark.parametrize(
+        ("first", "stop", "ahead_s"), [(30, 31, 3600), (3, 12, 3 * 86_400), (0, 9, 3600), (30, 31, -3600), (30, 33, 45)]
+    )
+    def test_a_few_wrong_stamps_cost_their_own_samples_only(self, tmp_path, first, stop, ahead_s):
+        blocks = blocks_of(tmp_path / "a.cwa", 100, planted=Planted(restarts={90: 5.0}))
+        right = clock_of(blocks, 100.0)
+        blocks["stamp_ns"][first:stop] += ahead_s * SECOND_NS
+        blocks["run"] = np.cumsum(breaks_of(blocks, 100.0).any)
+        clock = clock_of(blocks, 100.0)
+        samples = np.arange(100 * FULL)
+        known = clock.times_ns(samples) != NO_TIME
+        assert np.flatnonzero(~known).tolist() == list(range(first * FULL, stop * FULL))
+        assert np.abs(error_ms(clock.times_ns(samples), right.times_ns(samples)))[known].max() < 1
+        (told,) = clock.left_out
+        assert f"samples {first * FULL} to {stop * FULL - 1}, stamped" in told
+        assert told in clock.told
+
+    def test_of_two_runs_that_contradict_the_longer_stays(self, tmp_path):
+        blocks = blocks_of(tmp_path / "a.cwa", 100, planted=Planted(restarts={20: 5.0, 30: -86_400.0}))
+        clock = clock_of(blocks, 100.0)
+        assert [(run.first, run.stop) for run in clock.runs] == [(3600, 12_000)]
+        assert clock.told == (
+            "the clock goes back by 86400.000 s at sample 3600: samples 0 to 3599, stamped after the begin of "
+            "more that follow, are left out",
+        )
+        samples = np.arange(3600, 12_000)
+        assert (np.diff(clock.times_ns(samples)) > 0).all()
 
     @pytest.mark.parametrize("years", [20, -20])
     def test_a_run_of_another_year_does_not_cost_the_others(self, tmp_path, years):
