@@ -15,9 +15,11 @@ from selfpab.recording import CLIPPING, NON_WEAR, NON_WEAR_OF, SENSORS, Mark, Re
 from selfpab.reports.day_lines import length
 
 MUCH_MISSING = 0.1  # of the time from the first to the last sample
+LEAST_MISSING_S = 1.0  # by a step of 20 ms nearly all pairs begin and end apart
 MUCH_UNCERTAIN = 0.2  # of the seconds with an activity
 LITTLE_CONFIDENCE = 0.5  # of the alignment of two clocks
 LEAST_S = 600  # of a recording that can say something of a person's day
+GAPLESS = "No gaps: both sensors recorded from the first to the last sample."
 NOTHING_FOUND = "nothing found"  # of quality.csv
 
 
@@ -49,14 +51,15 @@ def _gaps(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:
     if facts.get("seconds_recorded", LEAST_S) < LEAST_S:
         yield Finding("look", f"Only {length(facts['seconds_recorded'])} were recorded: too little to speak of a day.")
     gaps_s = [gap.seconds for gap in recording.gaps]
-    missing = (facts.get("source") or {}).get("missing_seconds")
-    if missing:
+    missing = (facts.get("source") or {}).get("missing_seconds") or 0.0
+    if missing >= LEAST_MISSING_S:
         yield Finding(
             "note", f"For {_about(missing)} one of the two sensors had no data; such time counts as not recorded."
         )
     if not gaps_s:
-        where = "No gaps between the first and the last moment that both sensors recorded."
-        yield Finding("good", where if missing else "No gaps: both sensors recorded from the first to the last sample.")
+        alone = missing >= LEAST_MISSING_S
+        both = "between the first and the last moment that both sensors recorded"
+        yield Finding("good", f"No gaps {both}." if alone else GAPLESS)
         return
     total = sum(gaps_s)
     share = total / (total + recording.seconds)

@@ -124,6 +124,7 @@ def test_a_sensor_without_the_other_is_told_without_a_gap(still):
         ("note", "For 1 h 24 min one of the two sensors had no data; such time counts as not recorded."),
         ("good", "No gaps between the first and the last moment that both sensors recorded."),
     ]
+    assert GOOD in told(still, {"source": {"missing_seconds": 0.04}})
 
 
 @pytest.mark.parametrize(("stop", "rank"), [(15_000, "note"), (100_000, "look")])
