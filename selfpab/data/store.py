@@ -116,6 +116,11 @@ def open_corpus(folder: str | Path) -> Corpus:
     """Open a folder that `ingest` made."""
     folder = Path(folder)
     if not (folder / "index.parquet").is_file():
+        if (folder / "recordings").is_dir():
+            raise FileNotFoundError(
+                f"{folder} has recordings and no index.parquet: an ingest into it was stopped; run the same command again, "
+                f"it goes on"
+            )
         raise FileNotFoundError(
             f"{folder} is no corpus (it has no index.parquet); make one: selfpab ingest SOURCE {folder}"
         )
@@ -148,7 +153,7 @@ def add_recording(recording: Recording, folder: Path, name: str, *, checksum: st
     recordings = folder / "recordings"
     recordings.mkdir(parents=True, exist_ok=True)
     counts_per_g = _counts_per_g(recording, name)
-    (recordings / f"{name}.json").unlink(missing_ok=True)  # an old row must never describe new samples
+    forget(folder, name)
     temporary = recordings / f".{name}.npy.part"
     target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.int16, shape=(len(recording), len(CHANNELS)))
     for first, piece in recording.blocks(BLOCK_S):
@@ -179,6 +184,17 @@ def add_recording(recording: Recording, folder: Path, name: str, *, checksum: st
     }
     write_text(recordings / f"{name}.json", json.dumps(row))
     return entry_of(row)
+
+
+def forget(folder: Path, name: str) -> None:
+    """Take out the row of `name`, and an index that may hold it: an old row must never describe new samples.
+
+    The index goes first, so that a kill leaves none, instead of one that is wrong; `write_index` makes it anew.
+    """
+    row = folder / "recordings" / f"{name}.json"
+    if row.is_file() or row.with_suffix(".npy").is_file():
+        (folder / "index.parquet").unlink(missing_ok=True)
+    row.unlink(missing_ok=True)
 
 
 def stored_checksum(folder: Path, name: str) -> str | None:

@@ -18,7 +18,7 @@ from selfpab.data.corpus_entries import corpus_of
 from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct, person_name
-from selfpab.data.store import Corpus, add_recording, stored_checksum, write_index
+from selfpab.data.store import Corpus, add_recording, forget, stored_checksum, write_index
 from selfpab.features.normalisation import Moments, recording_moments
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.progress import Progress
@@ -105,7 +105,7 @@ def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:
     if stored_checksum(folder, source.name) == checksum:
         return
     # What follows from other files or settings must not stay in the corpus if this fails.
-    (folder / "recordings" / f"{source.name}.json").unlink(missing_ok=True)
+    forget(folder, source.name)
     shape = SpectrogramConfig()
     recording = prepared(source, config)
     quality = quality_of(replace(recording, subject=person_name(source.study, recording.subject)), source.name)

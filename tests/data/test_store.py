@@ -67,6 +67,30 @@ def test_a_kill_before_the_row_leaves_nothing_that_counts(tmp_path, monkeypatch)
         write_index(tmp_path)
 
 
+def test_a_kill_while_samples_are_replaced_leaves_no_index_of_the_old_ones(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        add_recording(person(), tmp_path, name, checksum="c", moments=NOTHING)
+    write_index(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("selfpab.data.store.write_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add_recording(person(10.0), tmp_path, "a", checksum="d", moments=NOTHING)  # half the counts to the g
+    with pytest.raises(
+        FileNotFoundError, match=r"an ingest into it was stopped; run the same command again, it goes on"
+    ):
+        open_corpus(tmp_path)
+    add_recording(person(10.0), tmp_path, "a", checksum="d", moments=NOTHING)
+    back = write_index(tmp_path).recording(0)
+    np.testing.assert_allclose(back.acceleration_g, person(10.0).samples, atol=0.5 / 2048 + 1e-6)
+
+
+def test_another_recording_leaves_the_index_as_it_is(tmp_path):
+    add_recording(person(), tmp_path, "a", checksum="c", moments=NOTHING)
+    write_index(tmp_path)
+    add_recording(person(), tmp_path, "b", checksum="c", moments=NOTHING)
+    assert [entry.file for entry in open_corpus(tmp_path).entries] == ["a"]
+
+
 def test_a_folder_that_is_no_corpus_says_how_to_make_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="selfpab ingest SOURCE"):
         open_corpus(tmp_path)

@@ -170,6 +170,18 @@ def test_a_kill_between_recordings_goes_on(mixed, tmp_path, reads, monkeypatch):
     assert len(corpus) == 3
 
 
+def test_a_kill_after_a_changed_recording_leaves_no_index_of_what_it_was(mixed, tmp_path, monkeypatch):
+    ingest([mixed], tmp_path / "corpus", quiet=True)
+    write_csv(person("a", seed=9), mixed / "a.csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "recording_moments", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest([mixed], tmp_path / "corpus", quiet=True)
+    with pytest.raises(FileNotFoundError, match="an ingest into it was stopped"):
+        open_corpus(tmp_path / "corpus")
+    assert len(ingest([mixed], tmp_path / "corpus", quiet=True)[0]) == 3
+
+
 def test_a_recording_that_changed_and_now_fails_is_no_longer_in_the_corpus(mixed, tmp_path):
     ingest([mixed], tmp_path / "corpus", quiet=True)
     (mixed / "b.parquet").write_bytes(b"no longer")
