@@ -198,9 +198,17 @@ def forget(folder: Path, name: str) -> None:
 
 
 def stored_checksum(folder: Path, name: str) -> str | None:
-    """The checksum under which `name` was stored, None where it was not, or not to the end."""
+    """The checksum under which `name` was stored; None where it was not, not to the end, or is no longer whole."""
     row = folder / "recordings" / f"{name}.json"
-    return json.loads(row.read_text())["checksum"] if row.is_file() else None
+    if not row.is_file():
+        return None
+    told = json.loads(row.read_text())
+    sizes = {".npy": ROW_BYTES} | ({".labels.npy": 2} if told["labelled"] else {})
+    for suffix, row_bytes in sizes.items():
+        file = row.with_name(f"{name}{suffix}")
+        if not file.is_file() or file.stat().st_size != HEAD + row_bytes * told["samples"]:
+            return None  # cut short or lost since: to be made again
+    return told["checksum"]
 
 
 def write_index(folder: Path) -> Corpus:

@@ -61,17 +61,9 @@ def ingest(
                     failed.append((source.path, reason_of(problem)))
                     progress.say(f"failed: {reason_of(problem)}")
                 progress.advance(note=source.name)
-    if failed and len(failed) >= len(found) + len(problems):
-        write_quality(folder, [], [Problem(*item) for item in failed])
+    corpus = _indexed(folder, [Problem(*item) for item in failed])
+    if corpus is None or (failed and len(failed) >= len(found) + len(problems)):
         raise ValueError(f"none of {len(failed)} recordings could be read; the first: {failed[0][1]}")
-    corpus = write_index(folder)
-    sums = Moments.joined(Moments(*own) for own in corpus.sums(corpus.people))
-    sums.normalisation(f"all people of {folder.name}").save(folder / "normalisation.json")
-    rows = (
-        entry.source.get("quality") or quality_of(corpus.recording(place), entry.file)  # an older corpus has none
-        for place, entry in enumerate(corpus.entries)
-    )
-    write_quality(folder, rows, [Problem(*item) for item in failed])
     return corpus, failed
 
 
@@ -97,6 +89,24 @@ def sample_windows(recording: Recording, windows: int, shape: SpectrogramConfig,
     return replace(
         recording, samples=recording.samples[rows], labels=labels, segments=segments, marks=(), source=source
     )
+
+
+def _indexed(folder: Path, failed: Sequence[Problem]) -> Corpus | None:
+    """Write what tells of all recordings together; None where none is left, and then an older index goes, too."""
+    if not any((folder / "recordings").glob("*.json")):
+        for name in ("index.parquet", "normalisation.json"):
+            (folder / name).unlink(missing_ok=True)
+        write_quality(folder, [], failed)
+        return None
+    corpus = write_index(folder)
+    sums = Moments.joined(Moments(*own) for own in corpus.sums(corpus.people))
+    sums.normalisation(f"all people of {folder.name}").save(folder / "normalisation.json")
+    rows = (
+        entry.source.get("quality") or quality_of(corpus.recording(place), entry.file)  # an older corpus has none
+        for place, entry in enumerate(corpus.entries)
+    )
+    write_quality(folder, rows, failed)
+    return corpus
 
 
 def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:

@@ -170,6 +170,40 @@ def test_a_kill_between_recordings_goes_on(mixed, tmp_path, reads, monkeypatch):
     assert len(corpus) == 3
 
 
+def test_where_everything_fails_now_what_was_there_is_gone_and_others_stay(mixed, tmp_path):
+    corpus = tmp_path / "corpus"
+    ingest([mixed / "a.csv", mixed / "b.parquet"], corpus, quiet=True)
+    (mixed / "b.parquet").write_bytes(b"no longer")
+    with pytest.raises(ValueError, match="none of 1 recordings could be read"):
+        ingest([mixed / "b.parquet"], corpus, quiet=True)
+    assert open_corpus(corpus).people == ("study/a",)
+    assert pl.read_csv(corpus / "quality.csv")["subject"].to_list() == ["study/a"]
+    found = Normalisation.load(corpus / "normalisation.json")
+    np.testing.assert_allclose(found.mean, slow_moments([person("a", seed=1).samples])[0], rtol=1e-4)
+    (mixed / "a.csv").write_text("no longer")
+    with pytest.raises(ValueError, match="none of 1 recordings could be read"):
+        ingest([mixed / "a.csv"], corpus, quiet=True)
+    assert not (corpus / "index.parquet").exists()
+    assert not (corpus / "normalisation.json").exists()
+    assert pl.read_csv(corpus / "quality.csv").is_empty()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".labels.npy"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_an_entry_that_was_cut_short_or_lost_is_made_again(mixed, tmp_path, reads, suffix, cut):
+    first, _ = ingest([mixed / "b.parquet"], tmp_path / "corpus", quiet=True)
+    file = tmp_path / "corpus" / "recordings" / f"study-b{suffix}"
+    whole = file.read_bytes()
+    file.unlink()
+    if cut:
+        file.write_bytes(whole[:-1])
+    reads.clear()
+    again, _ = ingest([mixed / "b.parquet"], tmp_path / "corpus", quiet=True)
+    assert reads == ["b.parquet"]
+    assert file.read_bytes() == whole
+    assert again.checksum == first.checksum
+
+
 def test_a_kill_after_a_changed_recording_leaves_no_index_of_what_it_was(mixed, tmp_path, monkeypatch):
     ingest([mixed], tmp_path / "corpus", quiet=True)
     write_csv(person("a", seed=9), mixed / "a.csv")
