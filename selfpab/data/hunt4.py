@@ -10,6 +10,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from selfpab.recording import CHANNELS, Recording, RecordingError, Segment
 
 NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d\.npz", re.IGNORECASE)
 HOUR = 180_000  # samples at 50 Hz
+WANTED_NAME = "wanted a name like 2018-03-05_14.npz, for these files hold no times"
 WANTED = "wanted `arr_0` of shape (samples, 6 or more), numbers in g at 50 Hz"
 
 
@@ -36,14 +38,25 @@ def read_hours(folder: Path, *, rate_hz: float | None = None, subject: str | Non
     """All hourly files of a subject's folder as one recording; errors as of `read_hour`.
 
     An hour of exactly 180,000 rows and the next hour abut; otherwise there is a gap, and a new segment, even where the
-    missing rows are so few that `segments_of` would not cut: nobody knows where in the hour they are missing.
+    missing rows are so few that `segments_of` would not cut: nobody knows where in the hour they are missing. npz files
+    of other names are left out and named in `source["warnings"]`.
     """
-    return _joined(hours_of(folder), folder, folder.resolve().name if subject is None else subject, rate_hz)
+    files = hours_of(folder)
+    recording = _joined(files, folder, folder.resolve().name if subject is None else subject, rate_hz)
+    if not (others := [file.name for file in npz_of(folder) if file not in files]):
+        return recording
+    told = f"{len(others)} npz files left out ({', '.join(others[:3])}{' ...' * (len(others) > 3)}): {WANTED_NAME}"
+    return replace(recording, source={**recording.source, "warnings": [told]})
 
 
 def hours_of(folder: Path) -> list[Path]:
     """The hourly files of a folder, in the order of time."""
-    return sorted(file for file in folder.iterdir() if NAME.fullmatch(file.name))
+    return [file for file in npz_of(folder) if NAME.fullmatch(file.name)]
+
+
+def npz_of(folder: Path) -> list[Path]:
+    """All npz files of a folder, whatever their names are, but those with a dot in front."""
+    return sorted(file for file in folder.glob("*") if file.suffix.lower() == ".npz" and file.name[0] != ".")
 
 
 def _joined(files: Sequence[Path], path: Path, subject: str, rate_hz: float | None) -> Recording:
@@ -85,9 +98,7 @@ def _start(file: Path) -> datetime:
     try:
         return datetime.strptime(file.stem, "%Y-%m-%d_%H")
     except ValueError:
-        raise RecordingError(
-            f"{file}: its name is no date and hour; wanted a name like 2018-03-05_14.npz, for these files hold no times"
-        ) from None
+        raise RecordingError(f"{file}: its name is no date and hour; {WANTED_NAME}") from None
 
 
 def _rows(file: Path) -> int:

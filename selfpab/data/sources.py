@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfpab.data.corpus_entries import SAMPLES, entry_file, entry_files, is_corpus
+from selfpab.data.hunt4 import WANTED_NAME, hours_of, npz_of
 
 READABLE = (".csv", ".parquet", ".npz")
 DEVICES = (".cwa", ".gt3x", ".bin")
@@ -53,7 +54,7 @@ class Source:
         """All files it is made of."""
         if self.thigh is not None:
             return (self.path, self.thigh)
-        return (self.path,) if self.path.is_file() else tuple(sorted(self.path.glob("*.npz")))
+        return (self.path,) if self.path.is_file() else tuple(npz_of(self.path))
 
     @property
     def short_name(self) -> str:
@@ -88,9 +89,9 @@ def sources_in(path: Path, pairs: str | None = None) -> tuple[list[Source], list
 
     Parameters
     ----------
-    path : a file; a folder of hourly npz files, which is one recording; or a folder with csv and parquet files, such
-        folders of hourly files, and pairs of device files, which may lie in folders below it; a corpus, or corpus/NAME,
-        one entry of it.
+    path : a file; a folder of hourly npz files, which is one recording; a folder with csv and parquet files, such
+        folders of hourly files, and pairs of device files, which may lie in folders below it, or both in one; a corpus,
+        or corpus/NAME, one entry of it.
     pairs : how device files belong together, `HOW`; None goes by the words for the places in their names.
 
     Raises FileNotFoundError for a path that leads nowhere, ValueError for one without recordings, for a single device
@@ -108,17 +109,16 @@ def sources_in(path: Path, pairs: str | None = None) -> tuple[list[Source], list
                 f"{path}: a device file is one sensor; wanted both: back=FILE thigh=FILE, or the folder that holds them"
             )
         return [Source(path.parent, path)], []
-    if any(path.glob("*.npz")):
-        paired, problems = _pairs(path, pairs)
-        return [Source(path.parent, path), *paired], problems
-    found = [Source(path, hours) for hours in sorted(path.iterdir()) if hours.is_dir() and any(hours.glob("*.npz"))]
+    found = [Source(path.parent, path)] if hours_of(path) else []
+    unknown = [] if found else [Problem(file, f"its name is no date and hour; {WANTED_NAME}") for file in npz_of(path)]
+    found += [Source(path, hours) for hours in sorted(path.iterdir()) if hours.is_dir() and npz_of(hours)]
     found += [
         Source(path, file)
         for file in sorted(path.iterdir())
         if file.suffix.lower() in READABLE[:2] and file.name[0] != "." and not _is(file, pairs)
     ]
     paired, problems = _pairs(path, pairs)
-    found += paired
+    found, problems = found + paired, unknown + problems
     if not found and not problems:
         wanted = f"{', '.join(READABLE)}, folders of hourly npz files, or pairs of {', '.join(DEVICES)} files"
         raise ValueError(f"{path} holds no recordings: wanted {wanted}")

@@ -56,6 +56,21 @@ def test_hours_abut_only_when_whole(tmp_path):
     assert read_hours(folder).source["sha256"] != sha256
 
 
+def test_files_of_other_names_are_left_out_and_told(tmp_path):
+    folder = tmp_path / "4711"
+    write(folder, "2018-03-05_23.npz", 100)
+    assert "warnings" not in read_hours(folder).source
+    for name in ("2018-03-06_00 (1).npz", "2018-03-06-01.npz", "2018-3-6_2.npz", "x.npz", "._2018-03-05_23.npz"):
+        write(folder, name, 100)
+    (folder / "2018-3-6_2.npz").rename(folder / "2018-3-6_2.NPZ")
+    recording = read_hours(folder)
+    assert len(recording) == 100
+    assert recording.source["warnings"] == [
+        "4 npz files left out (2018-03-06-01.npz, 2018-03-06_00 (1).npz, 2018-3-6_2.NPZ ...): wanted a name like "
+        "2018-03-05_14.npz, for these files hold no times"
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [

@@ -191,6 +191,30 @@ def test_pairs_beside_hourly_files(tmp_path):
     assert [source.subject for source in sources_in(tmp_path)[0]] == [None, "P1"]
 
 
+def test_hourly_files_hide_nothing_that_lies_beside_them(tmp_path):
+    touch(tmp_path, "2018-03-05_10.npz", "a.csv", "b.parquet", "hunt/2018-03-05_10.NPZ", "spectra.npz")
+    sources, problems = sources_in(tmp_path)
+    assert problems == []  # reading tells of spectra.npz, for it may be an hour
+    assert [source.path for source in sources] == [
+        tmp_path,
+        *(tmp_path / name for name in ("hunt", "a.csv", "b.parquet")),
+    ]
+    assert [source.name for source in sources][:3:2] == [
+        f"{tmp_path.parent.name}-{tmp_path.name}",
+        f"{tmp_path.name}-a",
+    ]
+    assert sources[1].files == (tmp_path / "hunt" / "2018-03-05_10.NPZ",)
+
+
+def test_an_npz_of_another_name_is_told_and_hides_nothing(tmp_path):
+    touch(tmp_path, "a.csv", "spectra.npz", ".hidden.npz")
+    sources, problems = sources_in(tmp_path)
+    assert [source.path.name for source in sources] == ["a.csv"]
+    assert reasons(problems) == {
+        "spectra.npz": "its name is no date and hour; wanted a name like 2018-03-05_14.npz, for these files hold no times"
+    }
+
+
 def test_a_corpus_gives_its_entries_in_the_order_of_the_index(tmp_path):
     corpus = tmp_path / "corpus"
     still = Recording("p", None, 50.0, np.zeros((60, 6), np.float32))
