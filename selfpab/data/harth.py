@@ -28,6 +28,7 @@ from selfpab.data.checks import (
     times_at_50_hz,
     whole_numbers,
 )
+from selfpab.data.drifting_stamps import on_steps
 from selfpab.data.long_tables import LONG_ROWS, Gathered, Piece, gathered, seconds_since
 from selfpab.recording import CHANNELS, SENSORS, Recording, segments_of
 
@@ -139,8 +140,16 @@ def assembled(
         raise RecordingError(f"{place(path, row)}: segment is empty; wanted a whole number in every row")
     parts = None if parts is None else whole_numbers(parts, "segment", path, bits=64)
     times_ns, stamped_hz, repairs = times_at_50_hz(times_ns, path, rate_hz, parts)
+    if labels is not None and labels.dtype != np.int16:
+        labels = whole_numbers(labels, "label", path)
     source = {"path": str(path), "rows": len(samples), **source, "repairs": repairs, "stamped_rate_hz": stamped_hz}
     first_ns = int(times_ns[0])
+    times_s = seconds_since(first_ns, times_ns, spent=isinstance(read, Gathered))
+    segments = segments_of(times_s, parts)
+    if laid := on_steps(times_s, segments):
+        rows, segments, told = laid
+        samples, labels = samples[rows], None if labels is None else labels[rows]
+        source["repairs"] = [*repairs, *told]
     start = None
     if dated:
         start = EPOCH + timedelta(microseconds=first_ns // 1000)
@@ -152,8 +161,8 @@ def assembled(
         start=start,
         rate_hz=RATE_HZ,
         samples=samples,
-        labels=whole_numbers(labels, "label", path) if labels is not None and labels.dtype != np.int16 else labels,
-        segments=segments_of(seconds_since(first_ns, times_ns, spent=isinstance(read, Gathered)), parts),
+        labels=labels,
+        segments=segments,
         source=source,
         counts_per_g=read.counts_per_g if isinstance(read, Gathered) else None,
     )
