@@ -6,7 +6,10 @@ rise, is the rate 50 Hz. Legend: N samples, row = place of a sample in the file,
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import itertools
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -39,13 +42,17 @@ def check_finite(samples: np.ndarray, path: Path) -> None:
     """RecordingError unless all values of `samples`, floats (N, 6), are finite."""
     wrong = ~np.isfinite(samples)
     if wrong.any():
+        row, channel = (int(i) for i in np.argwhere(wrong)[0])
+        if text := _decimal_comma(path, row, CHANNELS[channel]):
+            raise RecordingError(
+                f"{place(path, row)}: {CHANNELS[channel]} is {text!r}, a decimal comma; wanted points: save it with those"
+            )
         for sensor, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
             if wrong[:, axes].all():
                 raise RecordingError(
                     f"{path}: the {sensor} sensor has no number in any row; both sensors are needed: export it again with "
                     f"both, or leave it out"
                 )
-        row, channel = (int(i) for i in np.argwhere(wrong)[0])
         what = "infinite" if np.isinf(samples[row, channel]) else "missing or no number"
         raise RecordingError(
             f"{place(path, row)}: {CHANNELS[channel]} is {what} ({int(wrong.any(axis=1).sum())} such rows in the "
@@ -216,6 +223,16 @@ def sha256_of_all(files: Iterable[Path]) -> str:
     for file in sorted(files, key=lambda file: file.name):
         digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
     return digest.hexdigest()
+
+
+def _decimal_comma(path: Path, row: int, column: str) -> str | None:
+    """What stands in a row and column of a csv file, where that is a number with a comma."""
+    if path.suffix.lower() != ".csv":
+        return None
+    texts = [text for number, text in itertools.islice(lines(path), row + 2) if number in (1, row + 2)]
+    names, fields = (next(csv.reader([text]), []) for text in texts)
+    fields = dict(zip((name.strip() for name in names), (field.strip() for field in fields), strict=False))
+    return fields[column] if re.fullmatch(r"[+-]?\d*,\d+", fields.get(column, "")) else None
 
 
 def _steps(times_ns: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -30,6 +30,7 @@ from selfpab.data.checks import (
 )
 from selfpab.data.drifting_stamps import on_steps
 from selfpab.data.long_tables import LONG_ROWS, Gathered, Piece, gathered, seconds_since
+from selfpab.data.zones import offset_warnings
 from selfpab.recording import CHANNELS, SENSORS, Recording, segments_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ TIMES = ("timestamp", "time_s")  # the first that is there is used
 LABELS = ("label", "activity")
 EXAMPLE = f"timestamp,{','.join(CHANNELS)},label"
 NOTHING = ("", "nan", "na", "null", "none")  # ways to write that a label is not known
+CR_ALONE = "lines end in CR alone; wanted LF or CR LF: save it with such ends of lines"
 EPOCH = datetime(1970, 1, 1)
 BLOCK_BYTES = 1 << 24  # read at once of a long file
 
@@ -80,12 +82,12 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
     places = sorted(names.index(name) for name in wanted)
     how: dict[str, Any] = {"has_header": False, "schema": kinds, "columns": places, "ignore_errors": True}
     zone: tzinfo | None = None
-    first: str | None = None
+    first, last = None, ""
 
     def piece_of(table: polars.DataFrame, before: int = 0) -> Piece:
-        nonlocal zone, first
+        nonlocal zone, first, last
         if "timestamp" in wanted:
-            first = str(table["timestamp"][0]) if first is None else first
+            first, last = str(table["timestamp"][0]) if first is None else first, str(table["timestamp"][-1])
             times_ns, zone = times_of_text(table["timestamp"], path, before, first)
         else:
             times_ns = times_of_seconds(table["time_s"].to_numpy(), path, before)
@@ -109,7 +111,7 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
     except pl.exceptions.PolarsError as error:
         raise RecordingError(f"{path}: cannot be read as csv ({error}); wanted lines like {EXAMPLE}") from error
     ignored = [name for name in names if name not in wanted or read.codes.get(name, 0) is None]
-    source = {"form": "csv", "sha256": sha256, "ignored_columns": ignored}
+    source = {"form": "csv", "sha256": sha256, "ignored_columns": ignored, **offset_warnings(first or "", last)}
     return assembled(path, read, source, zone, "timestamp" in wanted, rate_hz, subject)
 
 
@@ -244,8 +246,9 @@ def _numbers(text: polars.Series, column: str, path: Path, before: int) -> np.nd
     """Float64 (N,), NaN where nothing stands; None for an `activity` in words, which is no label."""
     import polars as pl
 
+    text = text.str.strip_chars()
     numbers = text.cast(pl.Float64, strict=False)
-    words = numbers.is_null() & ~text.fill_null("").str.strip_chars().str.to_lowercase().is_in(NOTHING)
+    words = numbers.is_null() & ~text.fill_null("").str.to_lowercase().is_in(NOTHING)
     if words.any():
         row = int(words.arg_max() or 0)
         if column == "activity":
@@ -267,20 +270,22 @@ def _blocks(path: Path) -> Iterator[bytes]:
 def _survey(path: Path, fields: int) -> tuple[str, int, bool]:
     """Checksum, number of samples, whether any text is quoted.
 
-    RecordingError at the first line that has not as many fields as the header.
+    RecordingError at the first line that has not as many fields as the header, and where no line ends.
     """
-    digest, commas, ends, quotes, last = hashlib.sha256(), 0, 0, 0, b""
+    digest, commas, ends, quotes, tail = hashlib.sha256(), 0, 0, 0, b""
     for chunk in chunks(path):
         digest.update(chunk)
         commas, ends, quotes = commas + chunk.count(b","), ends + chunk.count(b"\n"), quotes + chunk.count(b'"')
-        last = chunk[-1:]
-    count = ends + (last != b"\n")
+        tail = chunk if chunk.strip() else tail + chunk
+    if not ends and b"\r" in tail.strip():
+        raise RecordingError(f"{path}: {CR_ALONE}")
+    count = ends + 1 - tail[len(tail.rstrip()) :].count(b"\n")  # blank lines at the end do no harm
     if quotes or commas == (fields - 1) * count:  # quoted text may hold commas
         return digest.hexdigest(), count - 1, quotes > 0
     wrong = ((n, text, text.count(",") + 1) for n, text in lines(path) if text.count(",") + 1 != fields)
-    number, text, found = next(wrong)
-    if not text.strip() and not any(more.strip() for n, more in lines(path) if n > number):
-        return digest.hexdigest(), number - 2, False  # blank lines at the end do no harm
+    number, text, found = next(wrong, (0, "", 0))
+    if not number:
+        raise RecordingError(f"{path}: {CR_ALONE}")
     raise RecordingError(
         f"{path}, line {number} ({text[:120]!r}): has {found} fields, the header {fields}; "
         + (

@@ -19,6 +19,7 @@ import numpy as np
 from selfpab.data.checks import SECOND_NS, place, sha256_of
 from selfpab.data.harth import assembled, times_of_seconds, times_of_text, wanted_columns
 from selfpab.data.long_tables import LONG_ROWS, PIECE_ROWS, Piece, gathered
+from selfpab.data.zones import offset_warnings
 from selfpab.recording import CHANNELS, Recording, RecordingError
 
 ROWS = 1 << 20  # per row group when writing: 30 MB as float32
@@ -35,11 +36,11 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first: str | None = None
+    first, last = None, ""
     zone: tzinfo | None = None
 
     def piece_of(table: Any, before: int = 0) -> Piece:
-        nonlocal zone, first
+        nonlocal zone, first, last
         stamps = table.column(wanted[0])
         if wanted[0] == "time_s":
             times_ns = times_of_seconds(_floats(stamps, "time_s", path, np.float64), path, before)
@@ -53,7 +54,7 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
             import polars as pl
 
             text = pl.Series(stamps.to_pylist())
-            first = str(text[0]) if first is None else first
+            first, last = str(text[0]) if first is None else first, str(text[-1])
             times_ns, zone = times_of_text(text, path, before, first)
         else:
             raise RecordingError(
@@ -93,6 +94,7 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
         ) from error
     ignored = [name for name in names if name not in wanted or read.codes.get(name, 0) is None]
     source = {"form": "parquet", "sha256": sha256_of(path), "ignored_columns": ignored}
+    source |= offset_warnings(first or "", last)
     return assembled(path, read, source, zone, wanted[0] == "timestamp", rate_hz, subject)
 
 

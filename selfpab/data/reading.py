@@ -12,7 +12,7 @@ from selfpab.data.harth import read_csv
 from selfpab.data.hunt4 import hours_of, read_hour, read_hours
 from selfpab.data.parquet import read_parquet
 from selfpab.data.sources import DEVICES
-from selfpab.data.zones import in_zone
+from selfpab.data.zones import OFFSET_CHANGES, in_zone
 from selfpab.recording import Recording, RecordingError
 
 FORMS = {".csv": read_csv, ".parquet": read_parquet, ".npz": read_hour}
@@ -80,7 +80,9 @@ def in_civil_time(
     start = in_zone(recording.start, tz, path, configured_at)
     if tz is None:
         return recording
-    said = {"tz": tz, "configured_at": None if configured_at is None else str(configured_at)}
+    said: dict[str, object] = {"tz": tz, "configured_at": None if configured_at is None else str(configured_at)}
+    if warnings := recording.source.get("warnings"):  # what tz= was to be given for is mended by it
+        said["warnings"] = [text for text in warnings if not text.startswith(OFFSET_CHANGES)]
     return replace(recording, start=start, source={**recording.source, **said})
 
 

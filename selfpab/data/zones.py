@@ -7,11 +7,15 @@ UTC is the one in force then, for the whole recording, and the civil time of any
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from selfpab.recording import RecordingError
+
+OFFSET = re.compile(r"[+-]\d\d:?\d\d$|Z$")
+OFFSET_CHANGES = "the stamps' offset from UTC changes"  # how a warning begins that tz= makes needless
 
 
 def in_zone(
@@ -54,6 +58,19 @@ def in_zone(
     offset = local.utcoffset()
     assert offset is not None  # a zone has one
     return (start - offset).replace(tzinfo=UTC).astimezone(zone)
+
+
+def offset_warnings(first: str, last: str) -> dict[str, list[str]]:
+    """`warnings` for a source whose first and last stamp, as text, have different offsets from UTC; else nothing.
+
+    >>> offset_warnings("2024-10-27 00:00:00+02:00", "2024-10-27 12:00:00+02:00")
+    {}
+    """
+    one, other = (OFFSET.search(text.strip()) for text in (first, last))
+    if one is None or other is None or one[0] == other[0]:
+        return {}
+    told = f"from {one[0]} to {other[0]}; all times are told at {one[0]}: give tz=, such as tz=Europe/Oslo"
+    return {"warnings": [f"{OFFSET_CHANGES} {told}"]}
 
 
 def zone_of(tz: str, path: Path) -> ZoneInfo:

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from selfpab.data.harth import read_csv
+from selfpab.data.reading import read
 from selfpab.recording import CHANNELS, RecordingError, Segment
 
 HEADER = f"timestamp,{','.join(CHANNELS)},label"
@@ -210,6 +212,65 @@ def test_a_file_cut_off(plain):
         plain.write_bytes(whole[:-cut])
         with pytest.raises(RecordingError, match=r"line 101 .*fields, the header 8; the file seems to be cut off"):
             read_csv(plain)
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\n \n\n", "\r\n\r\n", ""])
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_blank_lines_at_the_end_do_no_harm_to_quoted_text_either(plain, quote, end):
+    wanted = read_csv(plain)
+    header, rest = plain.read_text().rstrip("\n").split("\n", 1)
+    plain.write_text(",".join(f"{quote}{name}{quote}" for name in header.split(",")) + "\n" + rest + end)
+    recording = read_csv(plain)
+    assert len(recording) == 100
+    np.testing.assert_array_equal(recording.samples, wanted.samples)
+
+
+@pytest.mark.parametrize(("quote", "header_end"), [("", "\r"), ('"', "\r"), ("", "\n")])
+def test_lines_that_end_in_cr_alone(plain, quote, header_end):
+    header, rest = plain.read_text().split("\n", 1)
+    header = header.replace("timestamp", f"{quote}timestamp{quote}") + header_end
+    plain.write_bytes((header + rest.replace("\n", "\r")).encode())
+    with pytest.raises(RecordingError, match=r"501\.csv: lines end in CR alone; wanted LF or CR LF: save it with"):
+        read_csv(plain)
+
+
+def test_spaces_after_commas_make_no_difference(tmp_path, plain):
+    wanted = read_csv(plain)
+    text = plain.read_text().replace(",", ", ")
+    (tmp_path / "a.csv").write_text(text)
+    recording = read_csv(tmp_path / "a.csv")
+    np.testing.assert_array_equal(recording.samples, wanted.samples)
+    np.testing.assert_array_equal(recording.labels, wanted.labels)
+
+
+def test_a_decimal_comma_in_quotes_is_named(plain):
+    lines = plain.read_text().splitlines()
+    for i in range(5, len(lines)):
+        lines[i] = lines[i].replace(",-1.0", ',"-1,0', 1).replace(",0.0,", '",0.0,', 1)
+    plain.write_text("\n".join(lines))
+    with pytest.raises(RecordingError, match=r"501\.csv, line 6 .*back_x is '-1,04', a decimal comma; wanted points"):
+        read_csv(plain)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_offset_that_changes_asks_for_a_time_zone(tmp_path, form):
+    times = [f"2024-10-27 02:59:59.{20 * i:03d}+02:00" for i in range(50)]
+    times += [f"2024-10-27 02:00:00.{20 * i:03d}+01:00" for i in range(50)]
+    file = write(tmp_path / "a.csv", rows(times))
+    if form == "parquet":
+        pl.read_csv(file).write_parquet(file := tmp_path / "a.parquet")
+    recording = read(file)
+    assert recording.segments == (Segment(0, 100, 0.0),)
+    (told,) = recording.source["warnings"]
+    assert told.endswith(
+        "changes from +02:00 to +01:00; all times are told at +02:00: give tz=, such as tz=Europe/Oslo"
+    )
+    civil = read(file, tz="Europe/Oslo")
+    assert civil.source["warnings"] == []
+    assert civil.start is not None
+    assert recording.start is not None
+    assert civil.start.timestamp() == recording.start.timestamp()
+    assert "warnings" not in read(write(tmp_path / "b.csv", rows(times[:50]))).source
 
 
 def test_an_empty_segment(tmp_path):

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from selfpab.data.zones import hours_apart, in_zone, start_of, text_of, zone_of
+from selfpab.data.zones import hours_apart, in_zone, offset_warnings, start_of, text_of, zone_of
 from selfpab.recording import RecordingError
 
 PATH = Path("P1_back.cwa")
@@ -96,3 +96,12 @@ def test_how_far_civil_time_moved_since_the_clock_was_set():
     assert hours_apart(summer, winter, "Europe/Oslo", PATH) == 1
     assert hours_apart(winter, winter, "Europe/Oslo", PATH) == 0
     assert zone_of("Europe/Oslo", PATH) == OSLO
+
+
+def test_only_an_offset_that_changes_is_warned_of():
+    summer, winter = "2024-10-27 00:00:00+02:00", "2024-10-27 12:00:00+0100"
+    assert offset_warnings(summer, winter)["warnings"][0].startswith(
+        "the stamps' offset from UTC changes from +02:00 to"
+    )
+    for pair in ((summer, summer), ("2024-10-27 00:00:00", "2024-10-27 12:00:00"), ("", ""), (summer, "None")):
+        assert offset_warnings(*pair) == {}
