@@ -52,15 +52,32 @@ class Command(TyperCommand):
 
 
 def split(words: list[str], *wanted: str) -> tuple[list[str], list[str]]:
-    """Names and settings; a name is whatever does not begin with key=."""
-    settings = [word for word in words if re.match(r"[a-z_][a-z0-9_.]*=", word)]
+    """Names and settings; a name is whatever does not begin with key=.
+
+    Capitals and hyphens count as a key, too: TZ= and t-z= are typing errors to be told, no folders to be written.
+
+    >>> split(["a/", "svm.C=2", "./b=c"], "DATASET", "MODEL")
+    (['a/', './b=c'], ['svm.C=2'])
+    """
+    settings = [word for word in words if re.match(r"[A-Za-z_][\w.-]*=", word, re.ASCII)]
     names = [word for word in words if word not in settings]
     many = any(w.startswith("SOURCE") for w in wanted)
     if many and any(setting.startswith("back=") for setting in settings):
         wanted = tuple(w for w in wanted if not w.startswith("SOURCE"))  # back= and thigh= are one
     if len(names) < len(wanted) or (len(names) > len(wanted) and not many):
-        raise WrongCall(f"wanted {' '.join(wanted)} and then key=value settings, got {' '.join(words)}")
+        raise WrongCall(
+            f"wanted {' '.join(wanted)} and then key=value settings, got {' '.join(words)}; {_what_is_wrong(names, wanted)}"
+        )
     return names, settings
+
+
+def _what_is_wrong(names: list[str], wanted: tuple[str, ...]) -> str:
+    if len(names) < len(wanted):
+        return f"{' and '.join(wanted[len(names) :])} missing"
+    strange = [name for name in names if "=" in name.partition("/")[0]]
+    if strange:
+        return f"{strange[0]!r} is no setting: a key begins with a letter"
+    return f"{' '.join(map(repr, names[len(wanted) :]))} not wanted"
 
 
 def no_settings(settings: list[str]) -> None:

@@ -192,5 +192,6 @@ def _number(value: Any) -> float | None:
 
 
 def _suggest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+    plain = {each.lower(): each for each in known}  # a capital too many is no other word
+    close = difflib.get_close_matches(name.lower(), plain, n=1, cutoff=0.5)
+    return f"; did you mean {plain[close[0]]!r}?" if close else f"; there are {', '.join(known)}"

@@ -1,6 +1,10 @@
 """What stands on a command line: names and settings, in any order."""
 
-from selfpab import command_words
+import importlib
+
+import pytest
+
+from selfpab import command_words, config
 from selfpab.upstream import PretrainConfig
 
 
@@ -11,5 +15,27 @@ def test_the_preset_comes_before_the_settings_wherever_it_stands():
 
 
 def test_names_may_hold_an_equals_sign_and_settings_stand_anywhere():
-    found = command_words.split(["steps=3", "./a=b", "masking.time_width=5", "B=c"], "CORPUS", "RUN")
-    assert found == (["./a=b", "B=c"], ["steps=3", "masking.time_width=5"])
+    found = command_words.split(["steps=3", "./a=b", "masking.time_width=5", "b/C=c"], "CORPUS", "RUN")
+    assert found == (["./a=b", "b/C=c"], ["steps=3", "masking.time_width=5"])
+
+
+@pytest.mark.parametrize("command", command_words.SETTINGS)
+def test_every_setting_that_the_help_lists_can_be_given(command):
+    home, _, kind = command_words.SETTINGS[command].partition(":")
+    given = [f"{key}=1" for key, _, _ in config.describe(getattr(importlib.import_module(home), kind))]
+    assert command_words.split(given) == ([], given)
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["c"], "got c; RUN missing"),
+        (["steps=3"], "got steps=3; CORPUS and RUN missing"),
+        (["c", "r", "x", "steps=3"], "got c r x steps=3; 'x' not wanted"),
+        (["1steps=3", "c", "r"], "got 1steps=3 c r; '1steps=3' is no setting: a key begins with a letter"),
+    ],
+)
+def test_too_few_or_too_many_names_are_told_one_by_one(words, wrong):
+    with pytest.raises(command_words.WrongCall) as error:
+        command_words.split(words, "CORPUS", "RUN")
+    assert str(error.value) == f"wanted CORPUS RUN and then key=value settings, {wrong}"

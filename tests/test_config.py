@@ -62,6 +62,8 @@ def test_values_have_the_declared_type(setting, key, value):
     ("setting", "message"),
     [
         ("inner.time_widht=5", r"no setting 'inner.time_widht'; did you mean 'inner.time_width'\?"),
+        ("Steps=5", r"no setting 'Steps'; did you mean 'steps'\?"),
+        ("inner.Last=no", r"no setting 'inner.Last'; did you mean 'inner.last'\?"),
         ("zzzz=5", "no setting 'zzzz'; there are inner.time_width"),
         ("steps", "a setting is key=value, got 'steps'"),
         ("steps=1.5", "steps must be int, got 1.5"),
