@@ -21,7 +21,7 @@ SETTINGS = {  # command -> where its settings are declared; imported only for it
     "ingest": "selfpab.upstream.corpus:IngestConfig",
     "pretrain": "selfpab.upstream:PretrainConfig",
     "evaluate": "selfpab.methods:EvaluateConfig",
-    "finetune": "selfpab.methods:EvaluateConfig",
+    "finetune": "selfpab.final_models:FinalConfig",
     "calibrate": "selfpab.inference.left_out_people:CalibrateConfig",
     "predict": "selfpab.cohorts:PredictConfig",
     "embed": "selfpab.cohorts:PredictConfig",

@@ -298,6 +298,7 @@ def test_the_help_lists_every_command_and_every_command_is_tested_here(call):
     [
         ("pretrain", ["steps=937500", "masking.time_width=3", "encoder.d_model=1500", "hours=None", "long=False"]),
         ("evaluate", ["finetune.hidden=1028", "upstream=None", "seeds=0"]),
+        ("finetune", ["method=selfpab", "finetune.hidden=1028"]),
         ("ingest", ["windows=None", "rate_hz=None"]),
         ("predict", ["model=default", "precision=auto"]),
         ("simulate", ["people=4", "hours=1.0"]),

@@ -1,10 +1,12 @@
 """What stands on a command line: names and settings, in any order."""
 
 import importlib
+import inspect
+import re
 
 import pytest
 
-from selfpab import command_words, config
+from selfpab import cli, command_words, config
 from selfpab.upstream import PretrainConfig
 
 
@@ -24,6 +26,13 @@ def test_every_setting_that_the_help_lists_can_be_given(command):
     home, _, kind = command_words.SETTINGS[command].partition(":")
     given = [f"{key}=1" for key, _, _ in config.describe(getattr(importlib.import_module(home), kind))]
     assert command_words.split(given) == ([], given)
+
+
+@pytest.mark.parametrize("command", command_words.SETTINGS)
+def test_the_help_lists_the_settings_that_the_command_takes(command):
+    function = getattr(cli, command.replace("-", "_"))
+    taken = re.findall(r"chosen_config\(\s*(\w+),", inspect.getsource(function))
+    assert taken == [command_words.SETTINGS[command].partition(":")[2]]
 
 
 @pytest.mark.parametrize(
