@@ -128,7 +128,7 @@ def calibrate(words: Words) -> None:
 
 @app.command(cls=Command)
 def predict(words: Words) -> None:
-    """SOURCE... OUT model=MODEL [tz= pairs= workers= ...]: one activity per second; or back=FILE thigh=FILE OUT for one pair."""
+    """SOURCE... OUT [model= tz= pairs= workers= ...]: one activity per second; or back=FILE thigh=FILE OUT for one pair."""
     (*sources, out), settings = split(words, "SOURCE...", "OUT")
     from selfpab.cohorts import PredictConfig, predict_folder
 
@@ -150,7 +150,7 @@ def export(words: Words) -> None:
 
 @app.command(cls=Command)
 def embed(words: Words) -> None:
-    """SOURCE... OUT model=MODEL: one vector per second for every recording."""
+    """SOURCE... OUT [model= form= ...]: one vector per second for every recording; model= is the one in the box."""
     (*sources, out), settings = split(words, "SOURCE...", "OUT")
     from selfpab.cohorts import PredictConfig, embed_folder
 

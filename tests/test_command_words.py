@@ -35,6 +35,14 @@ def test_the_help_lists_the_settings_that_the_command_takes(command):
     assert taken == [command_words.SETTINGS[command].partition(":")[2]]
 
 
+def test_settings_that_may_be_left_out_stand_in_brackets():
+    """All may, but normalisation= of an imported checkpoint."""
+    for command in set(command_words.SETTINGS) - {"import-checkpoint"}:
+        told = inspect.getdoc(getattr(cli, command.replace("-", "_"))) or ""
+        usage = re.sub(r"\[.*?\]", "", told.partition(": ")[0])
+        assert "=" not in usage, command
+
+
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
