@@ -104,6 +104,7 @@ def _predicted(
         (folder / old).unlink(missing_ok=True)
     prediction.write(folder, csv=config.csv)
     facts = {"windows": windows, "overlap": config.overlap, "uncertain_below": threshold, **_counts(prediction, config)}
+    facts["decision"] = model.decision and model.decision.by_name(prediction.activities)
     if config.report:
         info = _info(recording, about, config, facts) | {"quality": quality_of(recording, folder.name)}
         write_report(prediction, info, folder / PAGE)

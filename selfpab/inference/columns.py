@@ -38,8 +38,7 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
             "seconds.parquet",
             "activity",
             "code",
-            f"class named (of a calibrated model: by its calibration.json, else the most probable); empty in gaps and at a "
-            f"{SENSOR_MISSING}",
+            f"class named: as the decision in info.json says, else the most probable; empty in gaps and at a {SENSOR_MISSING}",
         ),
         ("seconds.parquet", "activity_name", "", "its name"),
         ("seconds.parquet", "probability", "0 to 1", "its probability"),
@@ -69,7 +68,7 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
                 "daily.csv",
                 column,
                 "min",
-                f"worn time whose most probable class is {name}",
+                f"worn time named {name} (activity of seconds.parquet)",
             )
             for column, name in zip(minute_columns(activities), activities.names, strict=True)
         ),
@@ -127,7 +126,7 @@ def _people(activities: Activities) -> list[tuple[str, str, str, str]]:
     ]
     per_day = [("wear_minutes", "min", "recorded time with wear")]
     for column, name in zip(minute_columns(activities), activities.names, strict=True):
-        per_day.append((column, "min", f"worn time whose most probable class is {name}"))
+        per_day.append((column, "min", f"worn time named {name} (activity of seconds.parquet)"))
     per_day.append(("sit_to_stand", "count", "sit_to_stand of daily.csv"))
     per_day.append(("sitting_bouts_30min", "count", "sitting_bouts_30min of daily.csv"))
     per_day += [(f"enmo_{sensor}_mg", "mg", f"enmo_{sensor}_mg of daily.csv") for sensor in SENSORS]
@@ -148,7 +147,7 @@ def _diary(activities: Activities) -> list[tuple[str, str, str, str]]:
         ("wear_minutes", "min", "recorded time with wear in it"),
     ]
     for column, name in zip(minute_columns(activities), activities.names, strict=True):
-        measured.append((column, "min", f"worn time in it whose most probable class is {name}"))
+        measured.append((column, "min", f"worn time in it named {name} (activity of seconds.parquet)"))
     measured.append(("sit_to_stand", "count", "as in daily.csv, of the seconds in it"))
     measured += [(f"enmo_{sensor}_mg", "mg", f"{sensor}: mean over the worn seconds in it") for sensor in SENSORS]
     each = [

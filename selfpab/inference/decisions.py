@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from selfpab.activities import Activities
 from selfpab.evaluation.answers import Answers, checked_people
 from selfpab.evaluation.metrics import confusion, macro_f1, mean_and_error
 from selfpab.recording import UNLABELLED
@@ -39,6 +40,15 @@ class Decision:
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `from_json`."""
         return {name: list(values) for name, values in asdict(self).items()}
+
+    def by_name(self, activities: Activities) -> dict[str, dict[str, Any]]:
+        """{name of a class: {"weight", "shortest_s"}}, for info.json.
+
+        >>> Decision((0.5, 1.0), (1, 3)).by_name(Activities("two", (7, 1), ("sitting", "walking")))["walking"]
+        {'weight': 1.0, 'shortest_s': 3}
+        """
+        own = zip(activities.names, self.weights, self.shortest_s, strict=True)
+        return {name: {"weight": weight, "shortest_s": shortest} for name, weight, shortest in own}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Decision:

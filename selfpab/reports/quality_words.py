@@ -215,9 +215,29 @@ def treatment(facts: Mapping[str, Any]) -> list[str]:
     if "uncertain_below" in facts:
         done.append(
             "Every frame of one second, half a second apart, was given a probability for each activity; a second of the clock "
-            "has the mean of its samples' probabilities and the most probable activity. Nothing was smoothed afterwards."
+            f"has the mean of its samples' probabilities{_naming(facts.get('decision'))}"
         )
     return done
+
+
+def _naming(decision: Mapping[str, Any] | None) -> str:
+    """How an activity was named for them, by the decision in info.json: activities with weight and shortest_s."""
+    weights = {name: each["weight"] for name, each in (decision or {}).items()}
+    shortest = {name: each["shortest_s"] for name, each in (decision or {}).items() if each["shortest_s"] > 1}
+    weighted = len(set(weights.values())) > 1
+    if not weighted and not shortest:
+        return " and the most probable activity. Nothing was smoothed afterwards."
+    words = ", and the activity whose probability is highest."
+    if weighted:
+        low, high = min(weights, key=weights.__getitem__), max(weights, key=weights.__getitem__)
+        words = (
+            ". The activity named is not always the most probable one: so that rare activities are not overlooked, the "
+            f"probabilities are multiplied by weights from {weights[low]:.2g} ({low}) to {weights[high]:.2g} ({high}) first."
+        )
+    for seconds in sorted(set(shortest.values())):
+        names = ", ".join(name for name, least in shortest.items() if least == seconds)
+        words += f" Bouts under {seconds} s of {names} are given, second by second, to the next best activity."
+    return f"{words} Nothing else was smoothed."
 
 
 def _about(seconds: float) -> str:

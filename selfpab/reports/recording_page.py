@@ -195,7 +195,7 @@ def _minutes(prediction: Prediction, daily: pl.DataFrame, order: list[int]) -> s
 
 def _bouts(prediction: Prediction, bouts: pl.DataFrame, order: list[int]) -> str:
     note = (
-        "<p>A bout is a stretch of one activity without a second of another, from bouts.csv. Nothing is smoothed, so a single "
+        "<p>A bout is a stretch of one activity without a second of another, from bouts.csv. None are joined, so a single "
         "second of something else cuts a long one in two: medians are short, and long bouts are rarer than in life.</p>"
     )
     start = prediction.recording.start

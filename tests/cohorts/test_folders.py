@@ -24,7 +24,13 @@ from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
+from selfpab.inference.decisions import Decision
+from selfpab.inference.doubt import Coverage
+from selfpab.inference.minutes import Intervals
 from selfpab.inference.model import Model, load
+from selfpab.inference.model_names import CALIBRATION
+from selfpab.inference.probability_maps import ProbabilityMap
+from selfpab.inference.trust import Trust, write_trust
 from selfpab.recording import Mark, Recording, Segment
 from selfpab.upstream.checkpoint import Upstream, save_model
 from selfpab.upstream.encoder import EncoderConfig
@@ -117,6 +123,24 @@ def test_info_says_where_it_came_from_and_how_it_was_made(study, tmp_path, confi
     assert info["source"]["path"].endswith("a.parquet")
     assert "torch" in info["environment"]
     assert info["took_s"] >= 0
+
+
+def test_info_and_page_say_how_activities_were_named(study, tmp_path, config):
+    """Not the most probable one, where the model weighs or asks for bouts; null: the most probable."""
+    predict_folder([study / "a.parquet"], tmp_path / "plain", config)
+    assert json.loads((tmp_path / "plain" / "a" / "info.json").read_text())["decision"] is None
+    assert "Nothing was smoothed afterwards." in (tmp_path / "plain" / "a" / "report.html").read_text("utf-8")
+    shutil.copytree(config.model, tmp_path / "model")
+    sure = Coverage(0.45, 0.8, 0.95)
+    trust = Trust(ProbabilityMap(1.0), Decision((0.5, 1.0), (1, 3)), sure, Intervals((1.0, 2.0), 0.9, 18, 40.0))
+    write_trust(tmp_path / "model" / CALIBRATION, trust)
+    predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, model=str(tmp_path / "model")))
+    assert json.loads((tmp_path / "out" / "a" / "info.json").read_text())["decision"] == {
+        "sitting": {"weight": 0.5, "shortest_s": 1}, "walking": {"weight": 1.0, "shortest_s": 3},
+    }  # fmt: skip
+    page = (tmp_path / "out" / "a" / "report.html").read_text("utf-8")
+    assert "Bouts under 3 s of walking are given" in page
+    assert "Nothing was smoothed" not in page
 
 
 def test_non_wear_is_counted_where_it_is_marked(study, tmp_path, config, monkeypatch):

@@ -11,5 +11,8 @@ def test_classes_stand_in_it_by_name():
         "0 to 1",
         "probability of lie down, mean over the second's samples",
     )
-    assert rows["daily.csv", "minutes_p_walk_fast"][0] == "min"
+    named = "named p_walk (fast) (activity of seconds.parquet)"
+    assert rows["daily.csv", "minutes_p_walk_fast"] == ("min", f"worn time {named}")
+    assert rows["people.csv", "minutes_p_walk_fast"] == ("min", f"worn time {named}; mean over the valid days")
+    assert rows["diary.csv", "minutes_p_walk_fast"] == ("min", f"worn time in it {named}")
     assert len(rows) == len(table)

@@ -169,3 +169,23 @@ def test_treatment():
     first, second = treatment({"source": {"repairs": ["back: filtered to 50 Hz"]}, "uncertain_below": 0.6})
     assert first == "Back: filtered to 50 Hz."
     assert second.endswith("Nothing was smoothed afterwards.")
+
+
+def test_treatment_tells_how_activities_were_named():
+    plain = {"walking": {"weight": 1.0, "shortest_s": 1}, "running": {"weight": 1.0, "shortest_s": 1}}
+    (_, before) = treatment({"uncertain_below": 0.6})
+    assert before.endswith("probabilities and the most probable activity. Nothing was smoothed afterwards.")
+    assert treatment({"uncertain_below": 0.6, "decision": None})[1] == before
+    assert treatment({"uncertain_below": 0.6, "decision": plain})[1] == before
+    weighted = {"walking": {"weight": 0.108, "shortest_s": 1}, "running": {"weight": 1.0, "shortest_s": 3}}
+    (_, told) = treatment({"uncertain_below": 0.6, "decision": weighted})
+    assert "and the most probable activity" not in told
+    assert (
+        "multiplied by weights from 0.11 (walking) to 1 (running) first. Bouts under 3 s of running are given" in told
+    )
+    assert told.endswith("to the next best activity. Nothing else was smoothed.")
+    short = {"walking": {"weight": 1.0, "shortest_s": 2}, "running": {"weight": 1.0, "shortest_s": 2}}
+    (_, told) = treatment({"uncertain_below": 0.6, "decision": short})
+    assert (
+        "probabilities, and the activity whose probability is highest. Bouts under 2 s of walking, running are" in told
+    )
