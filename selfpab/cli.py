@@ -152,9 +152,9 @@ def export(words: Words) -> None:
 def embed(words: Words) -> None:
     """SOURCE... OUT [model= form= ...]: one vector per second for every recording; model= is the one in the box."""
     (*sources, out), settings = split(words, "SOURCE...", "OUT")
-    from selfpab.cohorts import PredictConfig, embed_folder
+    from selfpab.cohorts import EmbedConfig, embed_folder
 
-    chosen = chosen_config(PredictConfig, "predict", settings)
+    chosen = chosen_config(EmbedConfig, "embed", settings)
     _report(embed_folder([Path(s) for s in sources], Path(out), chosen))
 
 

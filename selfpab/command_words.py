@@ -24,7 +24,7 @@ SETTINGS = {  # command -> where its settings are declared; imported only for it
     "finetune": "selfpab.final_models:FinalConfig",
     "calibrate": "selfpab.inference.left_out_people:CalibrateConfig",
     "predict": "selfpab.cohorts:PredictConfig",
-    "embed": "selfpab.cohorts:PredictConfig",
+    "embed": "selfpab.cohorts:EmbedConfig",
     "export": "selfpab.exports:ExportConfig",
     "download": "selfpab.data.download:DownloadConfig",
     "reproduce": "selfpab.reproduce.collected_results:ReproduceConfig",

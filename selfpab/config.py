@@ -18,7 +18,15 @@ from typing import Any, TypeVar
 import yaml
 
 C = TypeVar("C")
-SECTIONS = ("demo", "evaluate", "ingest", "predict", "pretrain", "simulate")  # of a preset: the commands with settings
+SECTIONS = (
+    "demo",
+    "embed",
+    "evaluate",
+    "ingest",
+    "predict",
+    "pretrain",
+    "simulate",
+)  # of a preset: the commands with settings
 
 
 class ConfigError(ValueError):

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from selfpab.cohorts.folders import PredictConfig
+from selfpab.cohorts.settings import PredictConfig
 from selfpab.config import ConfigError, build, load, preset_names, preset_values
 from selfpab.downstream.finetuning import FinetuneConfig
 from selfpab.features.spectrograms import SpectrogramConfig

@@ -1,5 +1,6 @@
 """From one person to a cohort: recordings in, a folder per recording and tables over all of them out."""
 
-from selfpab.cohorts.folders import PredictConfig, embed_folder, predict_folder
+from selfpab.cohorts.folders import embed_folder, predict_folder
+from selfpab.cohorts.settings import EmbedConfig, PredictConfig
 
-__all__ = ["PredictConfig", "embed_folder", "predict_folder"]
+__all__ = ["EmbedConfig", "PredictConfig", "embed_folder", "predict_folder"]

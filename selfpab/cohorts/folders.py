@@ -6,10 +6,10 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -21,16 +21,16 @@ from selfpab.cohorts.earlier_failures import still_failed
 from selfpab.cohorts.file_stamps import check_whose, content_of, with_doubles
 from selfpab.cohorts.finished_folders import facts_of, predictions_in
 from selfpab.cohorts.folder_names import named
-from selfpab.cohorts.people import VALID_DAY_MINUTES
+from selfpab.cohorts.settings import EmbedConfig, FolderConfig, PredictConfig, check_pairs, deciding, idle_words
 from selfpab.config import ConfigError
-from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
+from selfpab.data.preparation import content_key, found_in, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source
 from selfpab.data.store import file_checksum
 from selfpab.evaluation.clock import second_rows, second_times
-from selfpab.inference.frame_windows import Windows, chosen_windows
+from selfpab.inference.frame_windows import chosen_windows
 from selfpab.inference.model import Model, load
-from selfpab.inference.model_names import DEFAULT, ORIGIN, PREFIX, Located, located
+from selfpab.inference.model_names import ORIGIN, PREFIX, Located, located
 from selfpab.inference.prediction import Prediction
 from selfpab.inference.vectors import write_vectors
 from selfpab.progress import Progress
@@ -45,25 +45,8 @@ from selfpab.writing import write_text
 GAPS_LISTED = 1000
 
 
-@dataclass(frozen=True)
-class PredictConfig(ReadConfig):
-    model: str = DEFAULT  # the one in the box; or a model folder, or hub:owner/name
-    windows: Windows = "auto"  # of predict: ours in one pass, authors fifty-fold; auto: those of the model's evaluation
-    overlap: int | None = (
-        None  # frames that windows share, fewer are faster; none: as many as evaluated, where in doubt
-    )
-    precision: Precision = "auto"
-    uncertain_below: float | None = None  # seconds less probable are uncertain; none: what the model's calibration says
-    csv: bool = False  # seconds.csv.gz beside seconds.parquet
-    report: bool = True  # report.html, a page to look at; off where there are thousands
-    diary: str | None = None  # csv of intervals: subject, start, end, kind such as "time in bed" or "work"
-    valid_day_minutes: float = (
-        VALID_DAY_MINUTES  # wear that makes a day of people.csv valid; 10 h: the field's convention
-    )
-    form: str = "parquet"  # of embeddings: parquet or npy
-    workers: int = 1  # processes on this machine
-    scheduler: str | None = None  # address of a Dask scheduler that is already there
-    part: str | None = None  # 2/8: the second of eight parts, for array jobs; the tables over all are made without it
+C = TypeVar("C", bound=FolderConfig)
+Make = Callable[[Model, Recording, Path, C, dict[str, str]], dict[str, Any]]
 
 
 def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
@@ -84,7 +67,7 @@ def predict_folder(sources: Sequence[Path], out: Path, config: PredictConfig) ->
     return _each(sources, out, config, _predicted)
 
 
-def embed_folder(sources: Sequence[Path], out: Path, config: PredictConfig) -> list[tuple[str, str | None]]:
+def embed_folder(sources: Sequence[Path], out: Path, config: EmbedConfig) -> list[tuple[str, str | None]]:
     """`embedding.parquet` (time, and a column a dimension), or `embedding.npy` and `times.csv`; and `info.json`; for each.
 
     One row per clock second, empty in gaps (NaN in npy). The times are those of `seconds.parquet`.
@@ -112,7 +95,7 @@ def _predicted(
 
 
 def _embedded(
-    model: Model, recording: Recording, folder: Path, config: PredictConfig, about: dict[str, str]
+    model: Model, recording: Recording, folder: Path, config: EmbedConfig, about: dict[str, str]
 ) -> dict[str, Any]:
     vectors = model.embed(recording)
     (folder / "info.json").unlink(missing_ok=True)
@@ -131,23 +114,25 @@ class _Item(NamedTuple):
         return str(self.source)
 
 
-Make = Callable[[Model, Recording, Path, PredictConfig, dict[str, str]], dict[str, Any]]
-
-
-def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make) -> list[tuple[str, str | None]]:
+def _each(sources: Sequence[Path], out: Path, config: C, make: Make[C]) -> list[tuple[str, str | None]]:
     if not config.model:
         raise ConfigError("wanted model=MODEL, a folder that `selfpab finetune` (or, to embed, `pretrain`) wrote")
     place = located(config.model)
     about = _about(config.model, place)
     config = replace(config, model=str(place.folder))  # workers ask no hub
     found, problems = found_in(sources, config)
-    diary = read_diary(Path(config.diary)) if config.diary and make is _predicted else ()  # wrong rows before any work
+    check_pairs(config, found, problems)
+    idle = idle_words(config, found)
+    asked = config if isinstance(config, PredictConfig) else None
+    diary = read_diary(Path(asked.diary)) if asked and asked.diary else ()  # wrong rows before any work
     names, found = named(found)
     if config.part is not None:
         names, found = part_of(names, config.part), part_of(found, config.part)
     outcome: dict[str, tuple[str, str | None]] = {}
     task = partial(_one, out=out, config=config, make=make, about=about)
     with Progress("recordings", len(found)) as progress:
+        if idle:
+            progress.say(idle)
         for problem in problems:
             progress.say(f"failed: {problem.path}: {problem.reason}")
         items = [_Item(*each) for each in zip(names, found, strict=True)]
@@ -160,18 +145,16 @@ def _each(sources: Sequence[Path], out: Path, config: PredictConfig, make: Make)
     told = [outcome[name] for name in names]
     if config.part is not None:  # others may be writing, and know nothing of these failures
         return told + [(str(problem.path), problem.reason) for problem in problems]
-    if diary:
+    if asked and diary:
         here = {word for folder, info in predictions_in(out) for word in (folder.name, str(info["subject"]))}
-        problems += strangers(
-            Path(config.diary or ""), diary, {*here, *names, *(s.subject for s in found if s.subject)}
-        )
+        problems += strangers(Path(asked.diary or ""), diary, {*here, *names, *(s.subject for s in found if s.subject)})
     infos = (facts_of(path.parent) for path in sorted(out.glob("*/info.json")))
     failed = [Problem(source.path, told[i][1] or "") for i, source in enumerate(found) if told[i][1] is not None]
-    files = [Path(file) for file in (config.back, config.thigh, config.pairs, config.diary) if file]
+    files = [Path(file) for file in (config.back, config.thigh, config.pairs, asked and asked.diary) if file]
     earlier = still_failed(out, [*sources, *files, *(problem.path for problem in problems)], found)
     write_quality(out, with_doubles(infos), [*earlier, *failed, *problems])
-    if make is _predicted:
-        write_cohort_tables(out, config.valid_day_minutes)
+    if asked:
+        write_cohort_tables(out, asked.valid_day_minutes)
     return told + [(str(problem.path), problem.reason) for problem in problems]
 
 
@@ -201,22 +184,12 @@ def _model(folder: str, precision: Precision, sha256: str) -> Model:
     return load(folder, precision=precision)
 
 
-def _one(item: _Item, *, out: Path, config: PredictConfig, make: Make, about: dict[str, str]) -> None:
+def _one(item: _Item, *, out: Path, config: C, make: Make[C], about: dict[str, str]) -> None:
     """One recording's folder, unless it is finished already."""
     name, source = item
     folder = out / name
     began = time.perf_counter()
-    how = [
-        make.__name__,
-        config.windows,
-        config.overlap,
-        config.precision,
-        config.uncertain_below,
-        config.csv,
-        config.report,
-        config.form,
-        *about.values(),
-    ]
+    how = [make.__name__, *deciding(config), *about.values()]
     before = facts_of(folder)
     content = content_of(source, before)
     check_whose(folder, before, source, content)
@@ -224,7 +197,7 @@ def _one(item: _Item, *, out: Path, config: PredictConfig, make: Make, about: di
     if before.get("key") == key:
         if before.get("content", {}).get("place") != content["place"]:  # it was moved, and may change there
             write_text(folder / "info.json", json.dumps(before | {"content": content}, indent=1))
-        _join(folder, config, make)
+        _join(folder, config)
         return
     (folder / "info.json").unlink(missing_ok=True)  # tables of other files or settings must not look finished
     for part in folder.glob(".*.part"):  # of a process that was killed while writing
@@ -238,12 +211,12 @@ def _one(item: _Item, *, out: Path, config: PredictConfig, make: Make, about: di
     info["content"] = content
     info["quality"] = quality_of(recording, name)
     write_text(folder / "info.json", json.dumps(info, indent=1))
-    _join(folder, config, make)
+    _join(folder, config)
 
 
-def _join(folder: Path, config: PredictConfig, make: Make) -> None:
+def _join(folder: Path, config: FolderConfig) -> None:
     """The diary's rows of a finished prediction; also to one that an earlier call finished."""
-    if make is not _predicted:
+    if not isinstance(config, PredictConfig):
         return
     try:
         join_diary(folder, _diary(config.diary, file_checksum([Path(config.diary)])) if config.diary else ())
@@ -280,7 +253,7 @@ def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
     }
 
 
-def _info(recording: Recording, about: dict[str, str], config: PredictConfig, facts: dict[str, Any]) -> dict[str, Any]:
+def _info(recording: Recording, about: dict[str, str], config: FolderConfig, facts: dict[str, Any]) -> dict[str, Any]:
     """Where it came from and how it was made; what is not computed is absent."""
     gaps = [{"after_s": round(gap.after_s, 3), "until_s": round(gap.until_s, 3)} for gap in recording.gaps]
     return {

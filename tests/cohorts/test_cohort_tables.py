@@ -13,7 +13,8 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.cohorts.cohort_tables import write_cohort_tables
-from selfpab.cohorts.folders import PredictConfig, predict_folder
+from selfpab.cohorts.folders import predict_folder
+from selfpab.cohorts.settings import PredictConfig
 from selfpab.config import ConfigError
 from selfpab.data.parquet import write_parquet
 from selfpab.data.simulation import simulate

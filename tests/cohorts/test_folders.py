@@ -14,7 +14,8 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.cohorts import folders as module
-from selfpab.cohorts.folders import PredictConfig, embed_folder, predict_folder
+from selfpab.cohorts.folders import embed_folder, predict_folder
+from selfpab.cohorts.settings import EmbedConfig, PredictConfig
 from selfpab.config import ConfigError
 from selfpab.config import load as load_config
 from selfpab.data import preparation
@@ -218,7 +219,7 @@ def test_names_that_cannot_be_told_apart_are_refused_before_any_work(study, tmp_
 
 @pytest.mark.parametrize("form", ["npy", "parquet"])
 def test_embeddings_in_both_forms(study, tmp_path, config, form):
-    asked = PredictConfig(model=config.model, precision="fp32", form=form)
+    asked = EmbedConfig(model=config.model, precision="fp32", form=form)
     outcome = embed_folder([study / "a.parquet"], tmp_path / "out", asked)
     assert outcome == [(str(tmp_path / "out" / "a"), None)]
     expected = load(config.model, precision="fp32").embed(read(study / "a.parquet"))
@@ -266,9 +267,19 @@ def test_what_cannot_be_done_is_said_first(study, tmp_path, config):
     with pytest.raises(ConfigError, match="wanted model=MODEL, a folder that `selfpab finetune`"):
         predict_folder([study], tmp_path / "out", PredictConfig(model=""))
     with pytest.raises(ConfigError, match="form must be parquet or npy, got 'csv'"):
-        embed_folder([study], tmp_path / "out", PredictConfig(model=config.model, form="csv"))
+        embed_folder([study], tmp_path / "out", EmbedConfig(model=config.model, form="csv"))
     with pytest.raises(FileNotFoundError, match=r"no .*nobody"):
         predict_folder([tmp_path / "nobody"], tmp_path / "out", config)
+    with pytest.raises(ConfigError, match=r"pairs=\S+ matches no device file here"):
+        predict_folder(
+            [study / "a.parquet"], tmp_path / "out", replace(config, pairs="{subject}_b.cwa,{subject}_t.cwa")
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_for_device_files_are_told_to_have_done_nothing(study, tmp_path, config, capsys):
+    predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, align=False, report=False))
+    assert "align= had nothing to do: it is for device files, and none is here" in capsys.readouterr().err
 
 
 def test_a_table_is_whole_or_not_there(study, tmp_path, config, monkeypatch):
@@ -322,7 +333,7 @@ def test_what_is_finished_is_not_made_again_and_what_changed_is(study, tmp_path,
     assert made == ["a", "c"]
     assert [problem is None for _, problem in again] == [True, False, True]
     (out / "a" / "bouts.csv").unlink()
-    predict_folder([study], out, replace(config, workers=1, pairs="{subject}_b.cwa,{subject}_t.cwa"))
+    predict_folder([study], out, replace(config, workers=1, longest_offset_s=93_600.0))
     assert made == ["a", "c", "a"]
     write(study / "c.parquet", 7)
     predict_folder([study], out, config)

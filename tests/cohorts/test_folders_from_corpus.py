@@ -12,7 +12,8 @@ import torch
 
 from selfpab.activities import Activities
 from selfpab.cohorts import folders as module
-from selfpab.cohorts.folders import PredictConfig, embed_folder, predict_folder
+from selfpab.cohorts.folders import embed_folder, predict_folder
+from selfpab.cohorts.settings import EmbedConfig, PredictConfig
 from selfpab.data.parquet import write_parquet
 from selfpab.data.reading import read
 from selfpab.downstream.finetuning import FinetuneConfig
@@ -91,17 +92,23 @@ def test_an_entry_gives_what_its_source_gives_to_rounding(study, config):
 
 
 def test_one_entry_by_its_name_and_its_vectors(study, config):
-    outcome = embed_folder([study / "corpus" / "study-b"], study / "out", config)
+    outcome = embed_folder(
+        [study / "corpus" / "study-b"], study / "out", EmbedConfig(model=config.model, precision="fp32")
+    )
     assert outcome == [(str(study / "out" / "study-b"), None)]
     vectors = pl.read_parquet(study / "out" / "study-b" / "embedding.parquet")
     assert len(vectors) == 74  # 36 s, a gap of 14, 24 s
     with pytest.raises(ValueError, match=r"no entry 'study-c'; did you mean 'study-b' or 'study-a'"):
-        embed_folder([study / "corpus" / "study-c"], study / "out", config)
+        embed_folder([study / "corpus" / "study-c"], study / "out", EmbedConfig(model=config.model, precision="fp32"))
 
 
 def test_equal_names_of_two_corpora_do_not_collide(study, config):
     ingest([study / "study"], study / "other", quiet=True)
-    outcome = embed_folder([study / "corpus" / "study-a", study / "other"], study / "out", config)
+    outcome = embed_folder(
+        [study / "corpus" / "study-a", study / "other"],
+        study / "out",
+        EmbedConfig(model=config.model, precision="fp32"),
+    )
     assert sorted(Path(name).name for name, _ in outcome) == ["corpus-study-a", "other-study-a", "study-b"]
     subjects = [json.loads((Path(name) / "info.json").read_text())["subject"] for name, _ in outcome]
     assert subjects == ["corpus/study/a", "other/study/a", "study/b"]

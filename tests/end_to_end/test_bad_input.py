@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from selfpab import simulate
-from selfpab.cohorts.folders import PredictConfig, predict_folder
+from selfpab.cohorts.folders import predict_folder
+from selfpab.cohorts.settings import PredictConfig
 from selfpab.data.simulated_devices import write_pair
 from selfpab.data.simulation import NO_FAULTS
 from selfpab.recording import CHANNELS

@@ -17,7 +17,8 @@ import pytest
 from selfpab import simulate
 from selfpab.cli import main
 from selfpab.cohorts import file_stamps
-from selfpab.cohorts.folders import PredictConfig, predict_folder
+from selfpab.cohorts.folders import predict_folder
+from selfpab.cohorts.settings import PredictConfig
 from selfpab.data.parquet import write_parquet
 from selfpab.workers import LOST
 

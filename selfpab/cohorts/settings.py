@@ -1,0 +1,80 @@
+"""What `predict` and `embed` are told, and which of it has nothing to do. A setting without effect is no setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfpab.cohorts.people import VALID_DAY_MINUTES
+from selfpab.config import ConfigError
+from selfpab.data.preparation import ReadConfig
+from selfpab.data.sources import HOW, Problem, Source
+from selfpab.inference.frame_windows import Windows
+from selfpab.inference.model_names import DEFAULT
+from selfpab.upstream.engine import Precision
+
+OF_DEVICES = ("calibrate", "align", "longest_offset_s")  # settings for device files
+
+
+@dataclass(frozen=True)
+class FolderConfig(ReadConfig):
+    """A folder for every recording: what `predict` and `embed` share."""
+
+    model: str = DEFAULT  # the one in the box; or a model folder, or hub:owner/name
+    precision: Precision = "auto"
+    workers: int = 1  # processes on this machine
+    scheduler: str | None = None  # address of a Dask scheduler that is already there
+    part: str | None = None  # 2/8: the second of eight parts, for array jobs; the tables over all are made without it
+
+
+@dataclass(frozen=True)
+class PredictConfig(FolderConfig):
+    windows: Windows = "auto"  # ours in one pass, authors fifty-fold; auto: those of the model's evaluation
+    overlap: int | None = (
+        None  # frames that windows share, fewer are faster; none: as many as evaluated, where in doubt
+    )
+    uncertain_below: float | None = None  # seconds less probable are uncertain; none: what the model's calibration says
+    csv: bool = False  # seconds.csv.gz beside seconds.parquet
+    report: bool = True  # report.html, a page to look at; off where there are thousands
+    diary: str | None = None  # csv of intervals: subject, start, end, kind such as "time in bed" or "work"
+    valid_day_minutes: float = (
+        VALID_DAY_MINUTES  # wear that makes a day of people.csv valid; 10 h: the field's convention
+    )
+
+
+@dataclass(frozen=True)
+class EmbedConfig(FolderConfig):
+    form: str = "parquet"  # or npy
+
+
+def deciding(config: FolderConfig) -> list[object]:
+    """What of the settings, beside those of reading, decides what is in a recording's folder.
+
+    >>> deciding(EmbedConfig(form="npy", workers=2))
+    ['auto', 'npy']
+    """
+    if isinstance(config, EmbedConfig):
+        return [config.precision, config.form]
+    assert isinstance(config, PredictConfig)
+    tables = [config.uncertain_below, config.csv, config.report, "parquet"]  # the last: what is finished stays so
+    return [config.windows, config.overlap, config.precision, *tables]
+
+
+def check_pairs(config: ReadConfig, found: Sequence[Source], problems: Sequence[Problem]) -> None:
+    """ConfigError for `pairs` that says nothing of any file; files that it could not put together are problems."""
+    paired = [source for source in found if source.thigh is not None and source.path != Path(config.back or "")]
+    if config.pairs is not None and not paired and not problems:
+        raise ConfigError(f"pairs={config.pairs} matches no device file here; leave it out, or say another: {HOW}")
+
+
+def idle_words(config: ReadConfig, found: Sequence[Source]) -> str | None:
+    """A line about settings for device files where there is none; None where there is nothing to say.
+
+    >>> idle_words(ReadConfig(align=False), [Source(Path("a"), Path("a/P1.csv"))])
+    'align= had nothing to do: it is for device files, and none is here'
+    """
+    given = [name for name in OF_DEVICES if getattr(config, name) != getattr(ReadConfig, name)]
+    if not given or any(source.thigh is not None for source in found):
+        return None
+    return f"{', '.join(f'{name}=' for name in given)} had nothing to do: it is for device files, and none is here"
