@@ -28,7 +28,7 @@ from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.signal_classifier import SignalClassifier, SignalConfig
 from selfpab.evaluation.loso import Classifier
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.upstream.checkpoint import Upstream, open_model
+from selfpab.upstream.checkpoint import Upstream, open_upstream
 from selfpab.upstream.engine import Precision, resolved_precision
 
 ENCODERS: dict[str, Literal["pretrained", "random", "none"]] = {  # of the methods that are FinetunedClassifiers
@@ -180,7 +180,7 @@ def _outside_method(name: str, activities: Activities, config: EvaluateConfig, s
 
 
 def _network_method(name: str, activities: Activities, config: EvaluateConfig, seed: int, scratch: Path) -> Method:
-    upstream = open_model(config.upstream).upstream if config.upstream else None
+    upstream = open_upstream(config.upstream) if config.upstream else None
     settings = own_settings(name, config)
     device = chosen_device(config)
     precision = resolved_precision(config.precision, device)

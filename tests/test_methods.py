@@ -14,7 +14,7 @@ from selfpab.config import ConfigError, load
 from selfpab.cross_validation import evaluate
 from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.downstream import FinetuneConfig
-from selfpab.downstream.head import RecurrentHead
+from selfpab.downstream.head import Head, RecurrentHead
 from selfpab.downstream.signal_classifier import SignalConfig
 from selfpab.evaluation.results import read_results
 from selfpab.features.normalisation import Moments, recording_moments
@@ -87,6 +87,15 @@ def test_an_unknown_name_and_a_missing_encoder_are_refused(place, build):
         check(name, alone)
     with pytest.raises(ConfigError, match="no method 'te'"):
         build("te")
+
+
+def test_a_fine_tuned_model_is_refused_by_every_method_with_an_encoder(place, build):
+    """It has learnt from the labels of people who are left out of an evaluation."""
+    head = Head(2, SMALL.d_model, 4, len(HARTH)).state_dict()
+    tuned = save_model(place.folder / "tuned", place.upstream, card="", head=head, activities=HARTH)
+    for name in ENCODERS:
+        with pytest.raises(ConfigError, match=r"upstream=.*tuned is a fine-tuned model"):
+            build(name, replace(place.config, upstream=str(tuned)))
 
 
 def test_every_row_of_the_papers_table_is_a_method():

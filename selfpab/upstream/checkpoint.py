@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from selfpab.activities import Activities
-from selfpab.config import build
+from selfpab.config import ConfigError, build
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream.encoder import Encoder, EncoderConfig
@@ -152,6 +152,20 @@ def open_model(folder: str | Path) -> ModelFolder:
         codes, names = zip(*((c["code"], c["name"]) for c in read["classes"]), strict=True)
         activities = Activities(read["name"], codes, names, {int(a): b for a, b in read.get("merge", {}).items()})
     return ModelFolder(upstream, head, activities, config)
+
+
+def open_upstream(folder: str | Path) -> Upstream:
+    """The encoder of a model folder that `pretrain` or `import-checkpoint` wrote, to build on.
+
+    ConfigError for a fine-tuned model: its encoder has learnt from the labels of people who would then be left out.
+    """
+    found = open_model(folder)
+    if found.config.get("kind") == "classifier" or found.head:
+        raise ConfigError(
+            f"upstream={folder} is a fine-tuned model, whose encoder has learnt from labels, perhaps of the test people; "
+            "wanted the encoder that `selfpab pretrain` or `import-checkpoint` wrote, before `finetune`"
+        )
+    return found.upstream
 
 
 def load_strictly(module: torch.nn.Module, weights: Mapping[str, Tensor], where: str) -> None:

@@ -8,10 +8,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from selfpab.activities import Activities
+from selfpab.config import ConfigError
 from selfpab.downstream.head import Head
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
-from selfpab.upstream.checkpoint import Upstream, load_strictly, open_model, save_model, weights_sha256
+from selfpab.upstream.checkpoint import (
+    Upstream,
+    load_strictly,
+    open_model,
+    open_upstream,
+    save_model,
+    weights_sha256,
+)
 from selfpab.upstream.encoder import EncoderConfig
 
 SMALL = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16, identical_layers=True)
@@ -64,6 +72,14 @@ def test_a_classifier_comes_back_with_its_classes(tmp_path):
     assert set(found.head) == set(head.state_dict())
     torch.testing.assert_close(found.head["hidden.weight"], head.hidden.weight.detach(), rtol=0, atol=0)
     assert json.loads((tmp_path / "classes.json").read_text())["classes"][0] == {"code": 3, "name": "jump"}
+
+
+def test_a_fine_tuned_model_is_no_encoder_to_build_on(tmp_path):
+    save_model(tmp_path / "encoder", made(), card="")
+    assert open_upstream(tmp_path / "encoder").sha256 == made().sha256
+    save_model(tmp_path / "tuned", made(), card="", head=Head(2, 12, 5, 2).state_dict(), activities=TWO)
+    with pytest.raises(ConfigError, match=r"tuned is a fine-tuned model, .*wanted the encoder that `selfpab pretrain`"):
+        open_upstream(tmp_path / "tuned")
 
 
 def test_a_model_that_replaces_a_classifier_keeps_nothing_of_it(tmp_path):
