@@ -127,8 +127,16 @@ def run_folders(places: str, *, hours: bool = False) -> list[Path]:
 
 def beside_the_paper(collected: Collected) -> str:
     """Why the paper's numbers of this data set may not stand beside these, or nothing where they may."""
-    version = collected.first["data"].get("version") or "unknown"
-    return why_not_beside(collected.dataset, version, collected.people)
+    return runs_beside_the_paper(collected.runs)
+
+
+def runs_beside_the_paper(runs: Runs) -> str:
+    """The same of the methods of one data set; on whom methods were trained that the paper has not does not matter."""
+    first = any_results(runs)
+    version, codes = first["data"].get("version") or "unknown", [one["code"] for one in first["classes"]]
+    printed = [content for method, seeds in runs.items() if method in TABLE_1 for content in seeds.values()]
+    train_with = [other["name"] for content in printed for other in content.get("train_with") or ()]
+    return why_not_beside(first["dataset"], version, len(first["subjects"]), codes, train_with)
 
 
 def in_order(methods: Iterable[str]) -> list[str]:

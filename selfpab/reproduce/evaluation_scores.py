@@ -21,8 +21,9 @@ from selfpab.evaluation.comparison import (
     subject_scores,
     total_confusion,
 )
-from selfpab.paper import SUBJECTS, TABLE_1, VERSIONS, why_not_beside
+from selfpab.paper import SUBJECTS, TABLE_1, VERSIONS
 from selfpab.reports.page_parts import figure, section, table
+from selfpab.reproduce.collected_results import runs_beside_the_paper
 from selfpab.reproduce.evaluation_figures import data_uri, draw_activities, draw_differences, draw_subjects
 from selfpab.reproduce.provenance_lines import other_people
 from selfpab.reproduce.table_forms import plus_minus
@@ -71,9 +72,8 @@ def _details(content: Mapping[str, Any]) -> list[str]:
 
 
 def methods_section(runs: Runs) -> str:
-    first = any_results(runs)
-    dataset = first["dataset"]
-    apart = why_not_beside(dataset, first["data"].get("version") or "unknown", len(first["subjects"]))
+    dataset = any_results(runs)["dataset"]
+    apart = runs_beside_the_paper(runs)
     reported = {} if apart else TABLE_1
     rows, beside = [], False
     for line in (row(method, seeds) for method, seeds in runs.items()):

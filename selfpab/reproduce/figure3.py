@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfpab.evaluation.comparison import Row, Runs, Seeds, row
 from selfpab.paper import FIGURE_3
-from selfpab.reproduce.collected_results import Collected, Found, beside_the_paper, in_order, merge
+from selfpab.reproduce.collected_results import Collected, Found, in_order, merge, runs_beside_the_paper
 from selfpab.reproduce.method_marks import INK, looks, save
 from selfpab.reproduce.provenance_lines import data_line, made, method_lines, settings_of
 from selfpab.writing import write_csv, write_text
@@ -131,9 +131,15 @@ def draw(curves: Mapping[str, Curve]) -> Figure:
     return figure
 
 
+def beside_the_paper(curve: Curve) -> str:
+    """Why the paper's points may not stand beside these, or nothing where they may."""
+    seeds = dict(enumerate(content for point in curve.points for content in point.seeds.values()))
+    return runs_beside_the_paper({**curve.others.runs, METHOD: seeds})
+
+
 def printed(curve: Curve) -> dict[float, tuple[float, float | None]]:
     """Points that the paper states, in per cent; none where its data are not these."""
-    if beside_the_paper(curve.others):
+    if beside_the_paper(curve):
         return {}
     return {float(hours): score for hours, score in FIGURE_3[curve.others.dataset].items()}
 
@@ -166,7 +172,7 @@ def remarks(curve: Curve) -> list[str]:
         said.append(f"{name}: the encoders were NOT pre-trained for as many steps each: {sorted(steps)}")
     elif steps:
         said.append(f"{name}: every encoder was pre-trained for {steps.pop()} steps")
-    if reason := beside_the_paper(curve.others):
+    if reason := beside_the_paper(curve):
         said.append(f"{name}: {reason}")
     else:
         said.append(f"{name}: of the paper's points those that its text or Table 1 states; its hours are of HUNT4")

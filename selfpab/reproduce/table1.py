@@ -29,7 +29,8 @@ def write_table(collected: Sequence[Collected], out: Path) -> list[Path]:
     """OUT/table1.txt, .md, .tex, .csv and OUT/table1-differences.csv (both csv in shares of 1).
 
     Rows are those of the paper in its order, then our own methods by name; what was not run is said to be so. The
-    paper's numbers stand beside those of the same version of a data set with as many people, and nowhere else.
+    paper's numbers stand beside those of the same version of a data set with as many people and its classes, where nobody else
+    was trained on, and nowhere else.
     """
     head, rows = table_cells(collected)
     pairs = {one.dataset: paired(one) for one in collected}

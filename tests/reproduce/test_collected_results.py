@@ -144,6 +144,24 @@ def test_only_the_same_people_and_version_may_stand_beside_the_paper(put_results
     assert beside_the_paper(other) == "the paper reports nothing of mine"
 
 
+def test_other_classes_or_other_training_people_may_not_stand_beside_the_paper(put_results, tmp_path):
+    """As HAR70+ with the ten classes of HARTH, whose people were trained on in every fold."""
+    put_results(tmp_path / "a", {"xgb": 0.6, "mine": 0.7}, seeds=(0,), train_with=[{"name": "harth"}])
+    (both,) = collect(ReproduceConfig(str(tmp_path / "a")))
+    assert beside_the_paper(both) == (
+        "the paper trained on har70plus alone, these were trained with harth too: they are not shown beside each other"
+    )
+    own = both._replace(runs={"mine": both.runs["mine"]})  # the paper has no number of it that could mislead
+    assert beside_the_paper(own) == ""
+    ten = [*both.first["classes"], *({"code": code, "name": ""} for code in (2, 13, 14))]
+    more = both._replace(runs={"mine": {0: {**both.first, "classes": ten}}})
+    assert beside_the_paper(more) == (
+        "the paper tells 7 activities of har70plus apart, these 10 (with 2, 13, 14): they are not shown beside each other"
+    )
+    fewer = both._replace(runs={"mine": {0: {**both.first, "classes": both.first["classes"][1:]}}})
+    assert "these 6 (without the codes 6): they" in beside_the_paper(fewer)
+
+
 def test_figure_3_takes_folders_of_hours(results):
     found = find(ReproduceConfig(str(results)), hours=True)
     assert [one.folder.name for one in found["har70plus"]] == ["har70plus", "har70plus-10h"]

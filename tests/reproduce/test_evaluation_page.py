@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from selfpab.evaluation.comparison import differences, gather, per_class, row, subject_scores, total_confusion
-from selfpab.paper import SUBJECTS, TABLE_1
+from selfpab.paper import CLASSES, SUBJECTS, TABLE_1
 from selfpab.reproduce.evaluation_page import write_page
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -89,6 +89,7 @@ def undrawn(monkeypatch):
 def text(run, people):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUBJECTS, "har70plus", len(people))  # as many as the paper had, so that its numbers are shown
+        patch.setitem(CLASSES, "har70plus", {7, 6, 1})
         path = write_page(run, lookup(people))
     assert path == run / "report.html"
     assert path.stat().st_size < 2_000_000
@@ -126,6 +127,7 @@ class TestForm:
 
     def test_the_same_results_give_the_same_page(self, run, people, text, tmp_path, monkeypatch):
         monkeypatch.setitem(SUBJECTS, "har70plus", len(people))
+        monkeypatch.setitem(CLASSES, "har70plus", {7, 6, 1})
         again = write_page(run, lookup(people), tmp_path / "other" / "again.html")
         assert again.read_text(encoding="utf-8") == text
 

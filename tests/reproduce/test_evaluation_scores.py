@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from selfpab.evaluation.comparison import gather
+from selfpab.paper import SUBJECTS
 from selfpab.reproduce import evaluation_scores as scores
 
 
@@ -60,6 +61,17 @@ def test_an_activity_that_nobody_did_has_no_score(runs, activities):
                 line[0] = 0
     told = scores.activities_section({"svm": runs["svm"]}, activities, activities.names)
     assert '<th scope="row">sitting</th><td>nobody</td>' in told
+
+
+def test_the_papers_numbers_stand_beside_no_other_classes(runs):
+    """The people of these made-up runs have three classes of the seven."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUBJECTS, "har70plus", 4)
+        told = scores.methods_section(runs)
+    assert "64.3 ± 2.9" not in told
+    assert (
+        "<p>The paper tells 7 activities of har70plus apart, these 3 (without the codes 3, 4, 5, 8): they are" in told
+    )
 
 
 def test_one_person_has_no_error(runs):

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from selfpab.evaluation.results import read_results, write_results
-from selfpab.reproduce.collected_results import ReproduceConfig, find
-from selfpab.reproduce.figure3 import Curve, draw, points_of, write_figure
+from selfpab.reproduce.collected_results import ReproduceConfig, collect, find
+from selfpab.reproduce.figure3 import Curve, draw, points_of, printed, remarks, write_figure
 
 HOURS = {1.0: 0.6, 3.0: 0.65, 10.0: 0.7}
 
@@ -154,6 +154,16 @@ def test_where_the_data_are_not_the_papers_its_points_are_not_drawn(put_results,
     caption = files[3].read_text()
     assert "the paper's numbers are of harth 1.2 with 22 people, these of version 2.0 with 3" in caption
     assert "har70plus: selfpab with fewer than two amounts of pre-training: 46.4 h in " in caption
+
+
+def test_points_that_were_trained_with_others_do_not_stand_beside_the_papers(found):
+    points = points_of(found["har70plus"])
+    others = collect(ReproduceConfig(str(found["har70plus"][0].folder)))[0]
+    assert printed(Curve(points, others))
+    seeds = {0: {**points[0].seeds[0], "train_with": [{"name": "harth"}]}}
+    mixed = Curve((points[0]._replace(seeds=seeds), *points[1:]), others)
+    assert printed(mixed) == {}
+    assert "har70plus: the paper trained on har70plus alone, these were trained with harth too" in remarks(mixed)[-1]
 
 
 def test_what_is_drawn(found):
