@@ -29,11 +29,14 @@ class Pool:
         if encoder is None:
             raise ValueError("without an encoder there are no outputs worth keeping")
         self.folder, self.extractor = folder, extractor
-        # what the network is beyond its weights: heads and the place of the norms
+        # what the network is beyond its weights: heads and the place of the norms, and what it is given
         layer = encoder.layers[0]
         precision = resolved_precision(extractor.precision, extractor.device)
         about = (layer.heads, layer.norm_first, asdict(extractor.shape), extractor.attend_padding, precision)
-        self._about = repr((weights_sha256(encoder.state_dict()), about))
+        inputs = {"statistics": encoder.statistics, "upright_share": encoder.upright_share}
+        given = {key: value for key, value in inputs.items() if value}
+        # what is off is not told: outputs of a time before it was there still count
+        self._about = repr((weights_sha256(encoder.state_dict()), about, *([given] if given else [])))
 
     def of(self, recording: Recording, cuts: Cuts) -> np.ndarray:
         """float16 (W, L, T, D), mapped; computed if no process has done it yet."""

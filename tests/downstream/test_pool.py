@@ -65,6 +65,8 @@ def test_whatever_changes_an_output_changes_the_key(toy, extractor, recording, c
     heads, first = (toy.upstream(shape=replace(toy.small, **change)) for change in ({"heads": 3}, {"norm_first": True}))
     for other in (heads, first):
         other.encoder.load_state_dict(extractor.network.encoder.state_dict())
+    upright = toy.upstream(shape=replace(toy.small, upright_share=0.5))
+    upright.encoder.load_state_dict(extractor.network.encoder.state_dict())
     samples = recording.samples.copy()
     samples[500, 2] += 0.01
     variants = {
@@ -72,6 +74,7 @@ def test_whatever_changes_an_output_changes_the_key(toy, extractor, recording, c
         "weights": (Extractor.of_encoder(nudged, "fp32"), recording, cuts),
         "heads": (Extractor.of_encoder(heads, "fp32"), recording, cuts),
         "norms before": (Extractor.of_encoder(first, "fp32"), recording, cuts),
+        "upright": (Extractor.of_encoder(upright, "fp32"), recording, cuts),
         "mean": (replace(extractor, normalisation=Normalisation(mean, toy.numbers.std)), recording, cuts),
         "std": (replace(extractor, normalisation=Normalisation(toy.numbers.mean, std)), recording, cuts),
         "precision": (replace(extractor, precision="bf16"), recording, cuts),
