@@ -254,7 +254,7 @@ def _place(method: str) -> tuple[int, str]:
 
 def _check_comparable(contents: Mapping[Path, Mapping[str, Any]]) -> None:
     """Everything that must be the same for numbers to stand in one table."""
-    protocols: dict[str, tuple[Path, Any]] = {}
+    ways: dict[str, tuple[Path, Mapping[str, Any]]] = {}
     reference, expected = next(iter(contents.items()))
     for path, content in contents.items():
         for what, there, here in zip(_FACTS, data_facts(expected), data_facts(content), strict=True):
@@ -263,12 +263,13 @@ def _check_comparable(contents: Mapping[Path, Mapping[str, Any]]) -> None:
                     f"{reference} and {path} differ in {what}: {_short(there)} there, {_short(here)} here; evaluate both "
                     "on the same data, or keep them in different run folders"
                 )
-        first, told = protocols.setdefault(content["method"], (path, _how(content)))
-        if told != _how(content):
-            raise ValueError(
-                f"{first} and {path} are seeds of one method and differ in protocol: {_short(told)} there, "
-                f"{_short(_how(content))} here; evaluate both with the same settings, or keep them in different run folders"
-            )
+        first, told = ways.setdefault(content["method"], (path, _how(content)))
+        for what, here in _how(content).items():
+            if told[what] != here:
+                raise ValueError(
+                    f"{first} and {path} are seeds of one method and differ in {what}: {_short(told[what])} there, "
+                    f"{_short(here)} here; evaluate both with the same settings, or keep them in different run folders"
+                )
         for subject, found in content["subjects"].items():
             said, score = found["macro_f1"], macro_f1(_matrix(content, subject))
             if not (math.isnan(score) if said is None else math.isclose(said, score, abs_tol=1e-9)):
@@ -280,8 +281,13 @@ def _check_comparable(contents: Mapping[Path, Mapping[str, Any]]) -> None:
 _FACTS = ("data set", "version", "sha256", "classes", "subjects", "the truth of the subjects")
 
 
-def _how(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    return content["protocol"], content.get("train_with")
+def _how(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What seeds of one method must share, whatever they are seeds of."""
+    told = {key: content.get(key) for key in ("protocol", "train_with", "config", "precision", "encoder")}
+    if isinstance(told["config"], Mapping):  # a user's own method may tell its seed there
+        told["config"] = {key: value for key, value in told["config"].items() if key != "seed"}
+    nested = "nested" in (content.get("search") or {})  # what another search found stands in the settings
+    return told | {"search": "nested" if nested else None, "upstream": (content.get("upstream") or {}).get("sha256")}
 
 
 def _short(value: Any) -> str:

@@ -116,14 +116,40 @@ class TestGather:
         with pytest.raises(ValueError, match="differ in the truth"):
             gather(tmp_path)
 
-    @pytest.mark.parametrize("changed", [{"protocol": "authors"}, {"train_with": ["harth"]}])
-    def test_seeds_of_one_method_have_one_protocol_and_methods_may_differ(self, write, tmp_path, changed):
+    @pytest.mark.parametrize(
+        ("what", "there"),
+        [
+            ("protocol", "authors"),
+            ("train_with", ["harth"]),
+            ("config", {"hidden": 16, "seed": 0}),
+            ("precision", "bf16"),
+            ("encoder", {"d_model": 12}),
+            ("search", {"nested": {"a": {"svm.C": 1.0}}}),
+            ("upstream", {"sha256": "cd", "hours": 3.0}),
+        ],
+    )
+    def test_seeds_of_one_method_are_made_alike_and_methods_may_differ(self, write, tmp_path, what, there):
+        changed = {what: there}
         write("svm", 0)
         write("selfpab", 0, **changed)
         gather(tmp_path)
         write("svm", 1, **changed)
-        with pytest.raises(ValueError, match=r"svm/seed-0.*svm/seed-1.*differ in protocol"):
+        with pytest.raises(ValueError, match=rf"svm/seed-0.*svm/seed-1.*differ in {what}: "):
             gather(tmp_path)
+
+    def test_a_seed_may_be_made_with_the_settings_that_a_search_found_for_another(self, write, tmp_path):
+        """config.yaml of a searched evaluation holds them, and no search."""
+        write("svm", 0, config={"C": 1.0}, search={"best": {"svm.C": 1.0}})
+        write("svm", 1, config={"C": 1.0})
+        assert list(gather(tmp_path)["svm"]) == [0, 1]
+
+    def test_seeds_may_differ_in_what_chance_decides(self, write, tmp_path):
+        """The seed that a user's own method tells, and what every fold's own search found."""
+        for seed in (0, 1):
+            search = {"nested": {"a": {"svm.C": 10.0**seed}}}
+            upstream = {"sha256": "cd", "hours": 3.0}
+            write("svm", seed, config={"method": "mine", "seed": seed}, search=search, upstream=upstream)
+        assert list(gather(tmp_path)["svm"]) == [0, 1]
 
     def test_a_file_that_was_moved_is_refused(self, write, tmp_path):
         write("svm", 3).parent.rename(tmp_path / "svm" / "seed-4")
