@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from selfpab.config import ConfigError
 from selfpab.data.store import Corpus
 from selfpab.data.windows import Windows, validation_people
 from selfpab.features.normalisation import Moments, Normalisation
@@ -63,6 +64,17 @@ class PretrainConfig:
     long: bool = False  # run even if it is expected to take more than 48 h
 
 
+def check_inputs(config: PretrainConfig) -> None:
+    """ConfigError for what an encoder is given in fine-tuning only, and pre-training would pass over."""
+    encoder = config.encoder
+    if wrong := [key for key in ("statistics", "upright_share") if getattr(encoder, key)]:
+        key = wrong[0]
+        raise ConfigError(
+            f"encoder.{key}={getattr(encoder, key)}: pre-training rebuilds bare spectra of the signals as they are; leave it "
+            f"out, and say finetune.{key} or method selfpab-plus on the finished encoder"
+        )
+
+
 class TooLong(RuntimeError):
     """The run would take more than 48 hours, and nobody said long=yes."""
 
@@ -70,10 +82,11 @@ class TooLong(RuntimeError):
 def pretrain(corpus: Corpus, config: PretrainConfig, run: Path, fabric: Fabric, *, quiet: bool = False) -> Upstream:
     """Train until `config.steps`, from the newest checkpoint in the folder `run` if there is one.
 
-    Writes config.yaml, environment.json, metrics.jsonl, checkpoints, and at the end `model/`. Raises ValueError for a
-    folder that holds a run with other settings, TooLong, FloatingPointError when the loss is no longer finite, and
-    ProcessLost when another process of the run is gone.
+    Writes config.yaml, environment.json, metrics.jsonl, checkpoints, and at the end `model/`. Raises ConfigError for
+    inputs that belong to fine-tuning, ValueError for a folder that holds a run with other settings, TooLong,
+    FloatingPointError when the loss is no longer finite, and ProcessLost when another process of the run is gone.
     """
+    check_inputs(config)
     own = own_parts(config, fabric)
     training, validation, normalisation = training_data(corpus, config)
     open_run(run, config, corpus, fabric)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from selfpab.config import load
+from selfpab.config import ConfigError, load
 from selfpab.upstream import PretrainConfig, TooLong, make_fabric, open_model, pretrain
 from selfpab.upstream.checkpoint import weights_sha256
 from selfpab.upstream.pretraining import Stopwatch, training_data, validation_loss
@@ -66,6 +66,17 @@ def test_a_run_stopped_at_any_step_ends_in_the_same_bits(
     assert pretrain(small_corpus, config, tmp_path, make_fabric("auto"), quiet=True).sha256 == uninterrupted
     steps = [row["step"] for row in metrics(tmp_path) if "loss" in row]
     assert steps == list(range(1, 13))
+
+
+@pytest.mark.parametrize("setting", ["encoder.upright_share=0.5", "encoder.statistics=true"])
+def test_what_belongs_to_fine_tuning_is_refused(small_corpus, tmp_path, setting):
+    config = load(PretrainConfig, preset="tiny", section="pretrain", settings=[*SETTINGS, setting])
+    key = setting.partition("=")[0]
+    with pytest.raises(
+        ConfigError, match=rf"{key}=.*: pre-training rebuilds bare spectra .* as they are; leave it out"
+    ):
+        pretrain(small_corpus, config, tmp_path / "run", make_fabric("auto"), quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_finished_run_is_not_trained_again(small_corpus, config, uninterrupted, tmp_path, monkeypatch):
