@@ -27,7 +27,7 @@ from selfpab.data.datasets import Dataset, open_dataset, with_classes
 from selfpab.evaluation.folds import Fold, finished_folds
 from selfpab.evaluation.loso import checked_subjects, checksum, fold_settings
 from selfpab.evaluation.results import assemble, read_results, write_results
-from selfpab.fold_jobs import NESTED, Call, Job, Part, facts_of, forget, make_fold, opened, part_of
+from selfpab.fold_jobs import NESTED, Call, Job, Part, check_strangers, facts_of, forget, make_fold, opened, part_of
 from selfpab.methods import EvaluateConfig, check, chosen_device, method, short_name
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
@@ -209,6 +209,7 @@ def _searched(name: str, data: Dataset, run: Path, config: EvaluateConfig, call:
         )
     file = run / short_name(name) / f"search-{other.name}.json"
     about, people = facts_of(other), list(other.recordings())
+    check_strangers(f"search={config.search}", data.name, opened(call)[1], other.name, people)
     label = f"search for {short_name(name)} on {other.name}"
     with tempfile.TemporaryDirectory() as scratch, Progress(label, config.search_trials) as progress:
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from os import getpid
 from pathlib import Path
 from platform import node
 from typing import Any
+
+import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
@@ -97,14 +100,43 @@ def opened(call: Call) -> tuple[Activities, list[Recording], list[Recording]]:
     data = with_classes(open_dataset(call.dataset), call.classes)
     if data.sha256 != call.sha256:
         raise ValueError(f"{call.dataset} holds other data here than where the evaluation was started")
-    others = []
+    recordings, others = list(data.recordings()), []
     if call.train_with:
         more = open_dataset(call.train_with)
         if more.sha256 == data.sha256:
             raise ConfigError(f"train_with={call.train_with} is the data set that is evaluated; name another")
-        named = (known(r, data.activities) for r in more.recordings())
+        named = [known(r, data.activities) for r in more.recordings()]
+        check_strangers(f"train_with={call.train_with}", data.name, recordings, more.name, named)
         others = [replace(r, subject=f"{more.name}/{r.subject}") for r in named]
-    return data.activities, list(data.recordings()), others
+    return data.activities, recordings, others
+
+
+def check_strangers(
+    asked: str, name: str, tested: Sequence[Recording], other: str, theirs: Sequence[Recording]
+) -> None:
+    """Nobody is tested on what was learnt from themselves, whatever they are called in the other data set.
+
+    asked : the setting that names the other data set. name, other : what the two are called.
+
+    Raises ConfigError where the samples of a recording are in both, and where two data sets of one name, as HARTH in two
+    versions, have a subject in common.
+    """
+    subjects = {recording.subject: recording.subject for recording in tested if other == name}
+    samples = {_samples_hash(recording): recording.subject for recording in tested}
+    pairs = [(subjects.get(r.subject) or samples.get(_samples_hash(r)), r.subject) for r in theirs]
+    if both := sorted({who if who == there else f"{who} (there {there})" for who, there in pairs if who}):
+        raise ConfigError(
+            f"{asked} holds people who are tested: {', '.join(both)}; leave their files out of it, or, if these are "
+            "other people, give one of the data sets another name in its dataset.json"
+        )
+
+
+def _samples_hash(recording: Recording) -> str:
+    """Whatever the labels, the times and the names."""
+    digest = hashlib.blake2b(digest_size=16)
+    for _, piece in recording.blocks(600):
+        digest.update(np.ascontiguousarray(piece).tobytes())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)

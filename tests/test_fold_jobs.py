@@ -35,7 +35,8 @@ class Spy:
 def places(tmp_path):
     """Two data sets whose people have the same names; `more` has a class that the first does not know."""
     people = simulate(3, 0.05, seed=2, scenario="protocol", faults=NO_FAULTS)
-    few = [replace(r, labels=np.where(r.labels == 2, 1, r.labels).astype(np.int16)) for r in people[:2]]
+    few = simulate(2, 0.05, seed=3, scenario="protocol", faults=NO_FAULTS)
+    few = [replace(r, labels=np.where(r.labels == 2, 1, r.labels).astype(np.int16)) for r in few]
     for r in few:
         r.labels[~np.isin(r.labels, HAR70PLUS.codes)] = -1
     write_dataset(tmp_path / "few", few)
@@ -66,6 +67,25 @@ def test_people_of_another_data_set_are_trained_on_in_every_fold(places):
     same = EvaluateConfig(train_with=str(places / "few"), precision="fp32")
     with pytest.raises(ConfigError, match="is the data set that is evaluated; name another"):
         evaluate(["spy"], str(places / "few"), places / "run2", same, make=make)
+
+
+def test_nobody_who_is_tested_is_trained_on_under_another_name_or_beside_others(places):
+    """A second copy of the files with one more has another checksum, and its people are renamed."""
+    people = list(open_dataset(places / "few").recordings())
+    stranger = next(open_dataset(places / "more").recordings())
+    renamed = [replace(people[0], subject="Q7"), replace(stranger, subject="Q8")]
+    write_dataset(places / "copy", renamed)
+    config = EvaluateConfig(train_with=str(places / "copy"), precision="fp32")
+    with pytest.raises(ConfigError, match=r"train_with=.*copy holds people who are tested: P001 \(there Q7\); leave"):
+        evaluate(["spy"], str(places / "few"), places / "run", config, make=lambda *_: pytest.fail("built"))
+
+
+def test_two_versions_of_one_data_set_share_people_by_their_names(places):
+    config = EvaluateConfig(train_with=str(places / "more"), precision="fp32")
+    manifest = places / "few" / "dataset.json"
+    manifest.write_text(manifest.read_text().replace('"few"', '"simulated"'))
+    with pytest.raises(ConfigError, match=r"train_with=.*more holds people who are tested: P001, P002; leave their"):
+        evaluate(["spy"], str(places / "few"), places / "run", config, make=lambda *_: pytest.fail("built"))
 
 
 def test_another_data_set_is_not_opened_again_for_every_method_and_seed(places, monkeypatch):

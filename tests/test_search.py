@@ -191,6 +191,16 @@ def test_evaluate_searches_on_another_data_set_and_says_so(people, tmp_path):
         evaluate(["spectr-mlp"], here, tmp_path / "other", replace(config, search=here))
 
 
+def test_settings_are_not_searched_on_people_who_are_tested(people, tmp_path):
+    """Not even where a file more gives the folder another checksum, and the people other names."""
+    here = folder_of(people[:2], tmp_path / "here")
+    elsewhere = folder_of([replace(r, subject=f"Q{r.subject}") for r in people[1:]], tmp_path / "elsewhere")
+    config = replace(CONFIG, search=elsewhere, search_trials=2)
+    with pytest.raises(ConfigError, match=r"search=.*elsewhere holds people who are tested: P002 \(there QP002\)"):
+        evaluate(["spectr-mlp"], here, tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluate_searches_in_every_fold(people, tmp_path):
     here = folder_of(people[:4], tmp_path / "here")
     config = replace(CONFIG, finetune=replace(CONFIG.finetune, steps=2), search="nested", search_trials=2)
