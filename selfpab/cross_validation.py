@@ -28,11 +28,11 @@ from selfpab.evaluation.folds import Fold, finished_folds
 from selfpab.evaluation.loso import checked_subjects, checksum, fold_settings
 from selfpab.evaluation.results import assemble, read_results, write_results
 from selfpab.fold_jobs import NESTED, Call, Job, Part, check_strangers, facts_of, forget, make_fold, opened, part_of
-from selfpab.methods import EvaluateConfig, check, chosen_device, method, short_name
+from selfpab.methods import EvaluateConfig, check, method, short_name
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
 from selfpab.search import find_settings, named_study
-from selfpab.upstream.engine import resolved_precision
+from selfpab.upstream.engine import chosen_device, resolved_precision
 from selfpab.upstream.pretraining import LONGEST_S, TooLong
 from selfpab.workers import check_workers, in_parallel
 from selfpab.writing import write_text
@@ -264,4 +264,4 @@ def _reason(error: Exception) -> str:
 def _for_workers(config: EvaluateConfig) -> EvaluateConfig:
     """Whole paths, and the precision as this machine resolves it: on a cluster, another might resolve it otherwise."""
     paths = {key: str(Path(path).resolve()) for key in ("upstream", "pool") if (path := getattr(config, key))}
-    return replace(config, precision=resolved_precision(config.precision, chosen_device(config)), **paths)
+    return replace(config, precision=resolved_precision(config.precision, chosen_device(config.device)), **paths)

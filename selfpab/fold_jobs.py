@@ -80,6 +80,8 @@ def part_of(call: Call, name: str, seed: int, run: Path, about_data: Mapping[str
     details = {"protocol": chosen.protocol, "upstream": chosen.upstream, "seed": seed}
     if "precision" in settings:
         details["precision"] = settings["precision"]
+    if "encoder" in settings:
+        details["encoder"] = settings["encoder"]
     if call.train_with:
         details["train_with"] = [dict(call.about_others)]
     if study or settings.get("search"):

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from selfpab.activities import Activities
 from selfpab.baselines.feature_classifier import FeatureClassifier, SvmConfig, XgbConfig
@@ -29,7 +28,8 @@ from selfpab.downstream.signal_classifier import SignalClassifier, SignalConfig
 from selfpab.evaluation.loso import Classifier
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream.checkpoint import Upstream, open_upstream
-from selfpab.upstream.engine import Precision, resolved_precision
+from selfpab.upstream.encoder import EncoderConfig
+from selfpab.upstream.engine import Device, Precision, chosen_device, resolved_precision
 
 ENCODERS: dict[str, Literal["pretrained", "random", "none"]] = {  # of the methods that are FinetunedClassifiers
     "selfpab": "pretrained",
@@ -105,7 +105,7 @@ class EvaluateConfig:
     search_without: str = ""  # people of that data set who are trained on and not scored, as S009,S010
     seeds: str = "0"  # one evaluation for each, as 0,1,2
     precision: Precision = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
+    device: Device = "auto"
     pool: str | None = None  # folder for outputs of the frozen encoder; none: RUN/pool
     workers: int = 1  # processes among which the folds are shared out
     scheduler: str | None = None  # of an existing Dask cluster, tcp://...; RUN must then be on a shared disk
@@ -182,7 +182,7 @@ def _outside_method(name: str, activities: Activities, config: EvaluateConfig, s
 def _network_method(name: str, activities: Activities, config: EvaluateConfig, seed: int, scratch: Path) -> Method:
     upstream = open_upstream(config.upstream) if config.upstream else None
     settings = own_settings(name, config)
-    device = chosen_device(config)
+    device = chosen_device(config.device)
     precision = resolved_precision(config.precision, device)
     pool = Path(config.pool) if config.pool else scratch
 
@@ -196,6 +196,8 @@ def _network_method(name: str, activities: Activities, config: EvaluateConfig, s
     if settings.head == "mlp":  # of what is not there nothing depends
         told = {key: value for key, value in told.items() if key not in ("head", "head_dropout")}
     counted: dict[str, Any] = {"method": name, "finetune": told, "seed": seed, "precision": precision}
+    if ENCODERS[name] == "random":  # of what was never trained there is its shape alone
+        counted["encoder"] = asdict(upstream.encoder_config if upstream else EncoderConfig())
     if upstream is not None:  # where its folder lies does not count, what is in it does
         numbers = upstream.normalisation
         counted |= {
@@ -207,7 +209,7 @@ def _network_method(name: str, activities: Activities, config: EvaluateConfig, s
 
 
 def _signal_method(name: str, activities: Activities, config: EvaluateConfig, seed: int, scratch: Path) -> Method:
-    settings, device = config.deepconvlstm_ts, chosen_device(config)
+    settings, device = config.deepconvlstm_ts, chosen_device(config.device)
     precision = resolved_precision(config.precision, device)
     counted = {"method": name, "config": asdict(settings), "seed": seed, "precision": precision}
     told = (
@@ -261,13 +263,6 @@ def own_settings(name: str, config: EvaluateConfig) -> FinetuneConfig:
             f"{name} has steps={own.steps} of its own, and finetune.epochs={settings.epochs}: leave one out"
         )
     return replace(settings, **changes)
-
-
-def chosen_device(config: EvaluateConfig) -> torch.device:
-    """The device that `device=` means here; ConfigError where it is not there."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: there is no GPU that this torch can use; say device=cpu")
-    return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def upstream_facts(name: str, upstream: Upstream | None) -> Mapping[str, Any] | None:

@@ -285,6 +285,25 @@ def test_settings_tell_apart_what_scores_depend_on_and_nothing_else(place, build
     assert all(chosen.settings != same for chosen in differing)
 
 
+@pytest.mark.parametrize("name", ["spectr-te", "random-encoder"])
+def test_folds_of_an_untrained_encoder_are_those_of_its_shape(place, build, name):
+    """Of weights that are drawn anew nothing else tells two networks apart."""
+    assert build(name).settings["encoder"] == asdict(SMALL)
+    wider = replace(SMALL, d_model=24)
+    other = save_model(
+        place.folder / "wider", Upstream.fresh(wider, MINUTE, place.upstream.normalisation, TRAINED), card=""
+    )
+    changed = build(name, replace(place.config, upstream=str(other))).settings
+    assert changed.pop("encoder") == asdict(wider)
+    assert changed == {key: value for key, value in build(name).settings.items() if key != "encoder"}
+
+
+def test_the_shape_of_an_encoder_that_nobody_gave_is_told_and_a_trained_one_needs_none(place, build):
+    assert build("spectr-te", replace(place.config, upstream=None)).settings["encoder"] == asdict(EncoderConfig())
+    for name in ("selfpab", "selfpab-unfrozen", "spectr-mlp"):  # their old folds still count
+        assert "encoder" not in build(name).settings
+
+
 def recording_moments_of_noise():
     chance = np.random.default_rng(3)
     moments = Moments.zero(156)

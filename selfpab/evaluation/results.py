@@ -26,6 +26,7 @@ DETAILS = (
     "seed",
     "precision",
     "upstream",
+    "encoder",
     "train_with",
     "search",
     "layer_weights",
@@ -51,9 +52,10 @@ def assemble(
     ----------
     folds : from `leave_one_subject_out`.
     data : `version` and `sha256` of the data set, as far as known; the sample counts are added.
-    details : any of seed, precision, upstream, train_with, search, layer_weights, validation, config, environment. What
-        is not given does not appear; None appears as null, which says "there is none" (upstream of a support vector
-        machine). Layer weights and validation come from the folds' facts, as means, where every fold has them.
+    details : any of seed, precision, upstream, encoder (the shape of an untrained one), train_with, search, layer_weights,
+        validation, config, environment. What is not given does not appear; None appears as null, which says "there is
+        none" (upstream of a support vector machine). Layer weights and validation come from the folds' facts, as means,
+        where every fold has them.
     """
     if not folds:
         raise ValueError("there are no results without folds")

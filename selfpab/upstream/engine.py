@@ -15,10 +15,23 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from selfpab.allocator import keep_freed_memory
+from selfpab.config import ConfigError
 from selfpab.upstream.lost_processes import LOST_S
 from selfpab.workers import threads_each
 
 Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda"]  # auto: a GPU where there is one
+
+
+def chosen_device(device: Device) -> torch.device:
+    """The device that `device=` means here; ConfigError where it is not there.
+
+    >>> chosen_device("cpu")
+    device(type='cpu')
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda: there is no GPU that this torch can use; say device=cpu")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def resolved_precision(precision: Precision, device: torch.device | None = None) -> Literal["fp32", "bf16"]:
