@@ -22,11 +22,12 @@ from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import load, words
 from selfpab.data.datasets import open_dataset
+from selfpab.evaluation.loso import held_out
 from selfpab.evaluation.metrics import f1, macro_f1
 from selfpab.methods import EvaluateConfig, method
 from selfpab.provenance import environment
 from selfpab.recording import Recording
-from selfpab.search import held_out, people_by_fold
+from selfpab.search import people_by_fold
 from selfpab.writing import write_text
 
 

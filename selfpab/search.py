@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,10 @@ import numpy as np
 
 from selfpab.activities import Activities
 from selfpab.config import ConfigError, changed, words
-from selfpab.evaluation.loso import Classifier
-from selfpab.evaluation.metrics import confusion, macro_f1
+from selfpab.evaluation.loso import Classifier, held_out
+from selfpab.evaluation.metrics import macro_f1
 from selfpab.methods import ENCODERS, METHODS, EvaluateConfig, Method, method, own_settings
-from selfpab.recording import Recording
+from selfpab.recording import UNLABELLED, Recording
 from selfpab.seeding import seed_of
 from selfpab.writing import write_text
 
@@ -53,7 +53,7 @@ GRIDS: Mapping[str, Space] = {  # the release's (BEHAVIOUR (g))
 
 
 def space_of(name: str, config: EvaluateConfig) -> Space:
-    """What is searched for a method: the release's grid, and rate and steps of a network (ours).
+    """What is searched for a method: the release's grid, and rate and steps of a network (ours; of epochs the rate alone).
 
     >>> space_of("spectr-mlp", EvaluateConfig())["spectr_mlp.steps"]
     (2000, 4000, 8000)
@@ -63,10 +63,10 @@ def space_of(name: str, config: EvaluateConfig) -> Space:
     if name in ENCODERS or name == "deepconvlstm-ts":
         key = name.replace("-", "_")
         settings = own_settings(name, config) if name in ENCODERS else config.deepconvlstm_ts
-        return {
-            f"{key}.rate": tuple(float(f"{settings.rate * factor:.3g}") for factor in FACTORS_OF_RATE),
-            f"{key}.steps": tuple(settings.steps * factor for factor in FACTORS_OF_STEPS),
-        }
+        rates = {f"{key}.rate": tuple(float(f"{settings.rate * factor:.3g}") for factor in FACTORS_OF_RATE)}
+        if getattr(settings, "epochs", None) is not None:  # they say how long
+            return rates
+        return rates | {f"{key}.steps": tuple(settings.steps * factor for factor in FACTORS_OF_STEPS)}
     raise ConfigError(f"{name} has no settings to search; those that have: {', '.join(METHODS)}")
 
 
@@ -99,14 +99,18 @@ def find_settings(
     """
     space = space or space_of(name, config)
     folds = people_by_fold(recordings, config.search_without)
-    question = {
+    unlabelled = {recording.subject for recording in recordings} - {subject for fold in folds for subject in fold}
+    question: dict[str, Any] = {
         "method": name,
         "data": dict(about or {}),
         "folds": folds,
-        "trained on only": words(config.search_without),
+        "trained on only": list(dict.fromkeys([*words(config.search_without), *sorted(unlabelled)])),
         "space": {key: list(choices) for key, choices in space.items()},
         "score": "mean over people of macro F1",
     }
+    if file is not None:  # what else the scores depend on, as JSON would have it
+        told = {**make(name, activities, config, 0, scratch).settings, "classes": activities.codes}
+        question["settings"] = json.loads(json.dumps(told, sort_keys=True, default=str))
     trials = _trials_of(file, question)
     while len(trials) < config.search_trials:
         settings = proposal(space, trials, seed_of("search", name, len(trials)))
@@ -154,35 +158,19 @@ def proposal(space: Space, trials: Sequence[Mapping[str, Any]], seed: int) -> di
 
 
 def people_by_fold(recordings: Sequence[Recording], without: str) -> list[list[str]]:
-    """Three groups of people, by an order that is the same every time and has nothing to do with their names."""
+    """Three groups of people, by an order that is the same every time and has nothing to do with their names.
+
+    Who has no labelled sample has no score, and is in none of them.
+    """
     everybody = {recording.subject for recording in recordings}
+    known = {r.subject for r in recordings if r.labels is not None and (r.labels != UNLABELLED).any()}
     left_out = words(without)
     if strange := sorted(set(left_out) - everybody):
         raise ConfigError(f"search_without names {', '.join(strange)}, there are {', '.join(sorted(everybody))}")
-    people = sorted(everybody - set(left_out), key=lambda subject: seed_of("search fold", subject))
+    people = sorted(known - set(left_out), key=lambda subject: seed_of("search fold", subject))
     if len(people) < FOLDS:
-        raise ConfigError(f"a search needs {FOLDS} people or more to score, got {', '.join(people) or 'none'}")
+        raise ConfigError(f"a search needs {FOLDS} labelled people or more to score, got {', '.join(people) or 'none'}")
     return [people[i::FOLDS] for i in range(FOLDS)]
-
-
-def held_out(
-    build: Callable[[], Classifier],
-    recordings: Sequence[Recording],
-    folds: Sequence[Sequence[str]],
-    activities: Activities,
-) -> Iterator[tuple[Classifier, dict[str, np.ndarray]]]:
-    """Fold by fold a classifier that saw nobody of it, and of everybody in it the confusion matrix, int64 (K, K)."""
-    for fold in folds:
-        classifier = build()
-        classifier.fit([recording for recording in recordings if recording.subject not in fold])
-        counts: dict[str, np.ndarray] = {}
-        for recording in recordings:
-            if recording.subject in fold:
-                assert recording.labels is not None
-                predicted = np.asarray(classifier.predict(replace(recording, labels=None)))
-                matrix = confusion(activities.indices(recording.labels), predicted, len(activities))
-                counts[recording.subject] = counts.get(recording.subject, 0) + matrix
-        yield classifier, counts
 
 
 class Nested:
@@ -278,7 +266,10 @@ def _trials_of(file: Path | None, question: Mapping[str, Any]) -> list[dict[str,
     if file is None or not file.is_file():
         return []
     content = json.loads(file.read_text(encoding="utf-8"))
-    if other := [key for key, value in question.items() if content.get(key) != value]:
+    asked = {
+        key: value for key, value in question.items() if key != "settings" or key in content
+    }  # older ones lack them
+    if other := [key for key, value in asked.items() if content.get(key) != value]:
         raise ConfigError(
             f"{file} is a search of other {', '.join(other)}; remove it to search anew, or take another RUN"
         )

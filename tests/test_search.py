@@ -9,12 +9,12 @@ import pytest
 
 from selfpab import simulate
 from selfpab.activities import HARTH
-from selfpab.config import ConfigError
+from selfpab.config import ConfigError, changed
 from selfpab.cross_validation import evaluate
 from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.downstream import FinetuneConfig
 from selfpab.evaluation.results import read_results
-from selfpab.methods import EvaluateConfig, Method, OwnSettings
+from selfpab.methods import EvaluateConfig, Method, OwnSettings, own_settings
 from selfpab.search import Nested, find_settings, people_by_fold, proposal, space_of
 
 SPACE = {"spectr_mlp.rate": (0.1, 0.2, 0.3), "spectr_mlp.steps": (1, 2, 3, 4)}
@@ -109,13 +109,44 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(people, fake, tmp_pa
     before = len(fake.made)
     again = studied(people, fake, tmp_path, file=file)
     assert [t["settings"] for t in again["trials"]] == [t["settings"] for t in whole["trials"]]
-    assert len(fake.made) - before <= 5
+    assert len(fake.made) - before <= 6  # five trials, and once to ask for the settings
     assert json.loads(file.read_text())["best"] == again["best"] == whole["best"]
-    count = len(fake.made)
+    count = len(fake.book)
     assert studied(people, fake, tmp_path, file=file) == again
-    assert len(fake.made) == count
+    assert len(fake.book) == count
     with pytest.raises(ConfigError, match=r"study.json is a search of other folds, trained on only"):
         studied(people, fake, tmp_path, replace(CONFIG, search_without="P001"), file=file)
+
+
+def test_a_search_does_not_go_on_with_trials_of_other_settings(people, fake, tmp_path):
+    """Batch, hidden units, precision: the space does not say them."""
+    file = tmp_path / "study.json"
+    few = replace(CONFIG, search_trials=2)
+    study = studied(people, fake, tmp_path, few, file=file)
+    told = json.loads(file.read_text())["settings"]
+    assert told == study["settings"] == {"method": "spectr-mlp", "rate": None, "classes": list(HARTH.codes)}
+    other = replace(few, spectr_mlp=OwnSettings(rate=0.3))
+    with pytest.raises(ConfigError, match=r"study.json is a search of other settings; remove it to search anew"):
+        studied(people, fake, tmp_path, other, file=file)
+
+
+def test_a_study_of_a_time_before_it_told_its_settings_goes_on(people, fake, tmp_path):
+    file = tmp_path / "study.json"
+    study = studied(people, fake, tmp_path, replace(CONFIG, search_trials=3), file=file)
+    file.write_text(json.dumps({key: value for key, value in study.items() if key != "settings"}))
+    again = studied(people, fake, tmp_path, replace(CONFIG, search_trials=4), file=file)
+    assert again["trials"][:3] == study["trials"]
+    assert "settings" in json.loads(file.read_text())
+
+
+def test_who_has_no_label_is_not_scored_and_the_search_ends(people, fake, tmp_path):
+    """As somebody of HARTH who only cycles, under the seven classes of HAR70+."""
+    unlabelled = replace(people[2], labels=np.full(len(people[2]), -1, np.int16))
+    study = studied([*people[:2], unlabelled, *people[3:]], fake, tmp_path, replace(CONFIG, search_trials=2))
+    assert sorted(who for fold in study["folds"] for who in fold) == ["P001", "P002", "P004", "P005"]
+    assert study["trained on only"] == ["P003"]
+    assert all(set(trial["people"]) == {"P001", "P002", "P004", "P005"} for trial in study["trials"])
+    assert all(np.isfinite(trial["macro_f1"]) for trial in study["trials"])
 
 
 def test_what_is_proposed_follows_what_was_found():
@@ -135,6 +166,9 @@ def test_spaces():
     }
     own = EvaluateConfig(FinetuneConfig(steps=400), spectr_mlp=OwnSettings(rate=0.003))
     assert space_of("spectr-mlp", own)["spectr_mlp.rate"] == (0.0009, 0.003, 0.009)
+    epochs = EvaluateConfig(FinetuneConfig(epochs=15, cuts="grid"))  # they say how long: steps= would contradict them
+    assert list(space_of("selfpab", epochs)) == ["selfpab.rate"]
+    assert own_settings("selfpab", changed(epochs, {"selfpab.rate": space_of("selfpab", epochs)["selfpab.rate"][0]}))
     assert {key: len(choices) for key, choices in space_of("xgb", own).items()} == {
         "xgb.eta": 3,
         "xgb.max_depth": 5,
@@ -145,7 +179,7 @@ def test_spaces():
 
 
 def test_too_few_people_and_strangers_are_refused(people):
-    with pytest.raises(ConfigError, match="needs 3 people or more to score, got P00"):
+    with pytest.raises(ConfigError, match="needs 3 labelled people or more to score, got P00"):
         people_by_fold(people[:3], "P001")
     with pytest.raises(ConfigError, match="search_without names S009, there are P001, P002, P003, P004, P005"):
         people_by_fold(people, "S009")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -127,6 +127,25 @@ def one_fold(
         tables.append(table.with_columns(pl.lit(number, dtype=pl.Int32).alias("recording")))
     took_s = time.perf_counter() - began
     return Fold(subject, counts, int(counts.sum()), unlabelled, calibration, took_s, facts), pl.concat(tables)
+
+
+def held_out(
+    build: Callable[[], Classifier],
+    recordings: Sequence[Recording],
+    folds: Sequence[Sequence[str]],
+    activities: Activities,
+) -> Iterator[tuple[Classifier, dict[str, np.ndarray]]]:
+    """Fold by fold a classifier that saw nobody of it, and of everybody in it the confusion matrix, int64 (K, K)."""
+    for fold in folds:
+        classifier = build()
+        classifier.fit([recording for recording in recordings if recording.subject not in fold])
+        counts: dict[str, np.ndarray] = {}
+        for recording in recordings:
+            if recording.subject in fold:
+                predicted = np.asarray(classifier.predict(replace(recording, labels=None)))
+                matrix = confusion(activities.indices(_labels(recording)), predicted, len(activities))
+                counts[recording.subject] = counts.get(recording.subject, 0) + matrix
+        yield classifier, counts
 
 
 def fold_settings(
