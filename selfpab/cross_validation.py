@@ -104,6 +104,8 @@ def evaluate(
         for part in parts:
             found = call.configs[part.name]  # with paths and precision as they were given: config.yaml may travel
             as_given = {key: getattr(given, key) for key in ("upstream", "pool", "precision")}
+            if part.name in studies:  # it is done: to search anew around what was found would be another evaluation
+                as_given |= {"search": None, "search_without": ""}
             settings = replace(found, seeds=str(part.seed), **as_given)
             write_text(part.folder / "config.yaml", dump("evaluate", settings))
         jobs = [

@@ -9,7 +9,7 @@ import pytest
 
 from selfpab import simulate
 from selfpab.activities import HARTH
-from selfpab.config import ConfigError, changed
+from selfpab.config import ConfigError, changed, load
 from selfpab.cross_validation import evaluate
 from selfpab.data.simulation import NO_FAULTS, write_dataset
 from selfpab.downstream import FinetuneConfig
@@ -221,6 +221,13 @@ def test_evaluate_searches_on_another_data_set_and_says_so(people, tmp_path):
     assert {subject for fold in study["folds"] for subject in fold} == {f"QP00{n}" for n in (3, 4, 5)}
     assert results["config"]["rate"] == study["best"]["spectr_mlp.rate"]
     assert results["config"]["steps"] == study["best"]["spectr_mlp.steps"]
+    kept = run / "spectr-mlp" / "seed-0" / "config.yaml"
+    again = load(EvaluateConfig, preset=kept, section="evaluate")
+    assert (again.search, again.search_without) == (None, "")  # it is done; to repeat this is not to search around it
+    assert again.spectr_mlp.rate == study["best"]["spectr_mlp.rate"]
+    folds = {path: path.stat().st_mtime_ns for path in run.rglob("folds/*.json")}
+    evaluate(["spectr-mlp"], here, run, again)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("folds/*.json")} == folds
     with pytest.raises(ConfigError, match="would choose settings on the test people; name another data set"):
         evaluate(["spectr-mlp"], here, tmp_path / "other", replace(config, search=here))
 
