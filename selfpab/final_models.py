@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.datasets import Dataset, known, open_dataset, with_classes
+from selfpab.data.datasets import Dataset, check_names, known, open_dataset, with_classes
 from selfpab.downstream import FinetunedClassifier
 from selfpab.methods import ENCODERS, EvaluateConfig, method
 from selfpab.recording import Recording
@@ -35,7 +35,8 @@ def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig, name:
     datasets : names or folders. The activities are those of `config.classes`, else of the first; a code of another set
         that it does not know is left unlabelled (running has no place among the seven classes of HAR70+).
 
-    Raises ConfigError for several seeds, without `upstream`, and for a method that does not begin with one.
+    Raises ConfigError for several seeds, without `upstream`, for a method that does not begin with one, and where data sets
+    give one code different names.
     """
     keep_freed_memory()
     if ENCODERS.get(name) != "pretrained":
@@ -45,6 +46,8 @@ def finetune(datasets: Sequence[str], model: Path, config: EvaluateConfig, name:
         raise ConfigError(f"one model has one seed; got seeds={config.seeds}")
     opened = [open_dataset(name) for name in datasets]
     activities = with_classes(opened[0], config.classes).activities
+    for data in opened:
+        check_names(activities, data.activities)
     recordings = [known(r, activities) for data in opened for r in data.recordings()]
     seed = int(config.seeds)
     with tempfile.TemporaryDirectory() as scratch:

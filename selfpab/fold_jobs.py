@@ -16,7 +16,7 @@ import numpy as np
 from selfpab.activities import Activities
 from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
-from selfpab.data.datasets import Dataset, known, open_dataset, with_classes
+from selfpab.data.datasets import Dataset, check_names, known, open_dataset, with_classes
 from selfpab.evaluation.folds import save_fold
 from selfpab.evaluation.loso import one_fold
 from selfpab.methods import EvaluateConfig, short_name
@@ -107,6 +107,7 @@ def opened(call: Call) -> tuple[Activities, list[Recording], list[Recording]]:
         more = open_dataset(call.train_with)
         if more.sha256 == data.sha256:
             raise ConfigError(f"train_with={call.train_with} is the data set that is evaluated; name another")
+        check_names(data.activities, more.activities)
         named = [known(r, data.activities) for r in more.recordings()]
         check_strangers(f"train_with={call.train_with}", data.name, recordings, more.name, named)
         others = [replace(r, subject=f"{more.name}/{r.subject}") for r in named]

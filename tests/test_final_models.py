@@ -129,6 +129,18 @@ def test_several_data_sets_share_the_activities_of_the_first(place, people, tmp_
     assert load(tmp_path / "model").activities.codes == HAR70PLUS.codes
 
 
+def test_data_sets_that_give_a_code_different_names_are_not_joined(place, people, tmp_path, fits):
+    folder, config, _ = place
+    write_dataset(tmp_path / "few", [replace(people[0], subject="Q0")])
+    manifest = tmp_path / "few" / "dataset.json"
+    content = json.loads(manifest.read_text())
+    content["classes"] = [one | {"name": "rowing"} if one["code"] == 2 else one for one in content["classes"]]
+    manifest.write_text(json.dumps(content | {"name": "few"}))
+    with pytest.raises(ConfigError, match="the code 2 is 'running' in simulated and 'rowing' in few"):
+        finetune([str(folder / "people"), str(tmp_path / "few")], tmp_path / "model", config)
+    assert not fits
+
+
 def test_labels_outside_the_activities_are_taken_away(people):
     few = known(people[0], HAR70PLUS)
     kept = np.isin(people[0].labels, HAR70PLUS.codes)

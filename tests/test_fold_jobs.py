@@ -88,6 +88,16 @@ def test_two_versions_of_one_data_set_share_people_by_their_names(places):
         evaluate(["spy"], str(places / "few"), places / "run", config, make=lambda *_: pytest.fail("built"))
 
 
+def test_people_whose_codes_mean_something_else_are_not_trained_on(places):
+    manifest = places / "more" / "dataset.json"
+    content = json.loads(manifest.read_text())
+    content["classes"] = [one | {"name": "rowing"} if one["code"] == 1 else one for one in content["classes"]]
+    manifest.write_text(json.dumps(content))
+    config = EvaluateConfig(train_with=str(places / "more"), precision="fp32")
+    with pytest.raises(ConfigError, match=r"the code 1 is 'walking' in few and 'rowing' in simulated"):
+        evaluate(["spy"], str(places / "few"), places / "run", config, make=lambda *_: pytest.fail("built"))
+
+
 def test_another_data_set_is_not_opened_again_for_every_method_and_seed(places, monkeypatch):
     """To open one is to read all its files, for their checksum."""
     opened = []

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from selfpab.activities import HAR70PLUS, HARTH, Activities
+from selfpab.config import ConfigError
 from selfpab.data.checks import RATE_HZ, place, sha256_of_all
 from selfpab.data.named_people import MANIFEST
 from selfpab.data.reading import read
@@ -248,7 +249,8 @@ def _few(files: tuple[Path, ...]) -> str:
 def with_classes(dataset: Dataset, classes: str | Path | None) -> Dataset:
     """The same people under the classes of another set: of `harth` or `har70plus`, or of a data set's folder.
 
-    A label that those classes do not know is an error when the recording is loaded. None: as it is.
+    A label that those classes do not know is an error when the recording is loaded; ConfigError for one that is called
+    otherwise there. None: as it is.
 
     >>> from selfpab.activities import HAR70PLUS
     >>> seven = Dataset("har70plus", "1.0", HAR70PLUS, (), "", Path("har70plus"))
@@ -259,7 +261,23 @@ def with_classes(dataset: Dataset, classes: str | Path | None) -> Dataset:
         return dataset
     name = str(classes).lower().replace("har70+", "har70plus")
     found = PUBLISHED[name].activities if name in PUBLISHED else open_dataset(classes).activities
+    check_names(dataset.activities, found)
     return dataclasses.replace(dataset, activities=found)
+
+
+def check_names(one: Activities, other: Activities) -> None:
+    """ConfigError where a code is a class of both under different names: labels are joined by their codes alone.
+
+    Case and punctuation do not matter; neither do codes that are merged into others.
+    """
+    names = [dict(zip(of.codes, zip(of.names, of.columns, strict=True), strict=True)) for of in (one, other)]
+    for code in (code for code in one.codes if code in other.codes):
+        (here, column), (there, other_column) = (told[code] for told in names)
+        if column != other_column:
+            raise ConfigError(
+                f"the code {code} is {here!r} in {one.name} and {there!r} in {other.name}, and labels are joined by their "
+                "codes; give one activity one code and name in both, or the code of the other another number"
+            )
 
 
 def known(recording: Recording, activities: Activities) -> Recording:

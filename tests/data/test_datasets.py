@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from selfpab.activities import HAR70PLUS, HARTH
-from selfpab.data.datasets import open_dataset
+from selfpab.activities import HAR70PLUS, HARTH, Activities
+from selfpab.config import ConfigError
+from selfpab.data.datasets import Dataset, check_names, open_dataset, with_classes
 from selfpab.data.parquet import write_parquet
 from selfpab.recording import CHANNELS, Recording, RecordingError
 
@@ -205,3 +206,20 @@ def test_a_folder_of_results_with_the_name_of_a_data_set_does_not_hide_it(tmp_pa
     assert [file.stem for file in open_dataset("har70plus").files] == ["501"]
     put(tmp_path / "runs" / "har70plus", "502")
     assert [file.stem for file in open_dataset("har70plus").files] == ["502"]
+
+
+def test_a_code_means_one_activity_in_all_data_sets_that_are_joined(tmp_path):
+    """Labels are joined by their codes: somebody's sitting, 1, would be walking."""
+    check_names(HARTH, HAR70PLUS)
+    check_names(
+        HARTH, Activities("own", (1, 130), ("Walking ", "rowing"))
+    )  # 130 is merged in HARTH, and a class of mine
+    own = Activities("own", (9, 1), ("rowing", "sitting"))
+    with pytest.raises(
+        ConfigError, match=r"the code 1 is 'sitting' in own and 'walking' in harth, and labels are joined"
+    ):
+        check_names(own, HARTH)
+    mine = Dataset("own", "1", own, (), "", tmp_path)
+    with pytest.raises(ConfigError, match=r"the code 1 is 'sitting' in own and 'walking' in harth"):
+        with_classes(mine, "harth")
+    assert with_classes(mine, None) is mine
