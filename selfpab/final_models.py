@@ -18,7 +18,7 @@ from selfpab.upstream.checkpoint import save_model
 CARD = """# Activities of {names}
 
 An encoder and a head of {hidden} hidden units, trained by `selfpab finetune` on all {people} people of {versions}: {classes}.
-The encoder was frozen for {frozen:g} % of the {steps} steps. Two accelerometers, lower back and thigh, 50 Hz, in g.
+The encoder was frozen for {frozen:g} % of the {length}. Two accelerometers, lower back and thigh, 50 Hz, in g.
 Its scores come from `selfpab evaluate` with the same settings, never from this model, which has seen everybody.
 Probabilities are not calibrated. Not a medical device.
 """
@@ -81,7 +81,7 @@ def save(
         versions=" and ".join(f"{d.name} {d.version}" for d in data),
         classes=", ".join(classifier.activities.names),
         frozen=100 * config.unfreeze_at,
-        steps=config.steps,
+        length=f"{config.steps} steps" if config.epochs is None else f"{config.epochs} epochs",
     )
     shape = replace(
         classifier.upstream.encoder_config,

@@ -141,6 +141,13 @@ def test_data_sets_that_give_a_code_different_names_are_not_joined(place, people
     assert not fits
 
 
+def test_the_card_of_a_model_that_was_trained_in_epochs_says_epochs(place, tmp_path, fits):
+    folder, config, _ = place
+    settings = replace(config.finetune, epochs=2, cuts="grid", grid_step=60)
+    finetune([str(folder / "people")], tmp_path / "model", replace(config, finetune=settings))
+    assert "frozen for 75 % of the 2 epochs." in (tmp_path / "model" / "README.md").read_text()
+
+
 def test_labels_outside_the_activities_are_taken_away(people):
     few = known(people[0], HAR70PLUS)
     kept = np.isin(people[0].labels, HAR70PLUS.codes)
