@@ -91,7 +91,9 @@ def _filtered(samples: Samples, survey: Survey, wanted: np.ndarray, run: tuple[i
     low_pass = low_pass_of(survey.layout.rate_hz)
     at = wanted * (BATCH / low_pass.hop)
     whole = np.floor(at).astype(np.int64)
-    row = int(whole[0] - 2) // BATCH  # rows begin at fixed samples, wherever a piece begins
+    # rows begin at fixed samples, and products at fixed rows, wherever a piece begins: on some processors the last digit of
+    # a row depends on its place in the product
+    row = int(whole[0] - 2) // BATCH // ROWS * ROWS
     rows = -(-((int(whole[-1]) + SPLINE - 3) // BATCH + 1 - row) // ROWS) * ROWS
     begin = row * low_pass.hop - low_pass.reach
     end = begin + (rows - 1) * low_pass.hop + len(low_pass.weights)

@@ -141,7 +141,7 @@ def head_from(weights: Mapping[str, Tensor], layers: int, width: int, spectrum: 
     >>> head_from(Head(2, 12, 5, 3, weighted=False).state_dict(), 2, 12, 156, 3).hidden
     Linear(in_features=12, out_features=5, bias=True)
     """
-    hidden = len(weights["hidden.bias"]) if "hidden.bias" in weights else 0
+    hidden = len(weights["hidden.weight"]) if "hidden.weight" in weights else 0
     context = None
     if members := {name.split(".")[2] for name in weights if name.startswith("context.members.")}:
         within = len(weights["context.members.0.1.bias"])
