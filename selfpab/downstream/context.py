@@ -105,8 +105,8 @@ def mixed(logits: Float[Tensor, "B T K"], others: Float[Tensor, "M B T K"]) -> F
     Its softmax is that mean: whatever takes logits takes it.
 
     >>> one, others = torch.tensor([[[0.0, 50.0]]]), torch.tensor([[[[50.0, 0.0]]], [[[0.0, 0.0]]]])
-    >>> mixed(one, others).exp().round(decimals=3).tolist()
-    [[[0.225, 0.775]]]
+    >>> mixed(one, others).exp().numpy().round(3)
+    array([[[0.225, 0.775]]], dtype=float32)
     """
     own, theirs = logits.float().softmax(-1), others.float().softmax(-1).mean(0)
     return torch.lerp(own, theirs, SHARE).clamp(min=1e-30).log()
