@@ -23,7 +23,7 @@ BINS = 16  # of each axis, up to 15 Hz
 SMALLEST = 0.1  # added to a magnitude before its logarithm: about what a sensor at rest has
 FURTHEST = 5.0  # standard deviations
 INPUT_DROPOUT, DROPOUT = 0.1, 0.3
-SHARE = 0.3  # of its probabilities in the mean with the encoder's: more likely answers than with a half (docs/log.md)
+SHARE = 0.3  # of its probabilities in the mean with the encoder's; 0.2 to 0.5 are as good (docs/log.md)
 
 
 class ContextReader(nn.Module):
