@@ -110,7 +110,9 @@ def fresh_head(
     if config.head == "deepconvlstm":
         return RecurrentHead(width, classes, config.head_dropout)
     head = Head(layers, width, config.hidden, classes, config.weighted, config.mlp_dropout)
-    if config.context_members and normalisation is not None:  # after the rest, which begins as it does without
+    if config.context_members:  # after the rest, which begins as it does without
+        if normalisation is None:
+            raise ValueError("context_members= read magnitudes: wanted the normalisation of the network's inputs")
         members, hidden = config.context_members, config.context_hidden
         reader = ContextReader(len(normalisation.mean), classes, members=members, hidden=hidden)
         head.context = reader.told(normalisation)

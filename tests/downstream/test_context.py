@@ -9,7 +9,7 @@ import torch
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.classifier import FinetunedClassifier
 from selfpab.downstream.context import ContextReader, mixed
-from selfpab.downstream.finetuning import FinetuneConfig
+from selfpab.downstream.finetuning import FinetuneConfig, fresh_head
 from selfpab.downstream.head import Head, Network, head_from
 from selfpab.downstream.states import Extractor
 from selfpab.features.normalisation import Normalisation
@@ -197,6 +197,8 @@ def test_settings_that_do_not_fit_are_refused(toy):
         replace(QUICK, context_members=1, context_hidden=0)
     with pytest.raises(ValueError, match="stand beside an encoder, and this method has none"):
         FinetunedClassifier("none", toy.upstream(), toy.three, QUICK, 0)
+    with pytest.raises(ValueError, match="wanted the normalisation of the network's inputs"):
+        fresh_head(QUICK, 2, 12, 3)
 
 
 def test_padded_windows_train(toy):
