@@ -72,6 +72,7 @@ OURS = (
     "mlp_dropout",
     "context_members",
     "context_hidden",
+    "context_trees",
     "rare_power",
 )
 

@@ -70,8 +70,8 @@ class FinetunedClassifier:
             raise ValueError(
                 f"head={config.head} takes the spectrogram itself, without an encoder; got a {start} encoder"
             )
-        if start == "none" and config.context_members:
-            raise ValueError("context_members= stand beside an encoder, and this method has none")
+        if start == "none" and config.context:
+            raise ValueError("context_members= and context_trees= stand beside an encoder, and this method has none")
         self.start, self.upstream, self.config, self.seed = start, upstream, config, seed
         self.activities = activities
         self.outputs = activities.unmerged() if config.merge == "confusion" else activities
@@ -101,6 +101,8 @@ class FinetunedClassifier:
             assert self.pool is not None
             pool = Pool(self.pool, self.extractor)
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
+        if isinstance(network.head, Head) and network.head.context is not None:
+            network.head.context.taught(material, self.extractor, seed_of("trees", self.seed))
         self.weights = class_weights(material.shares(), config.rare_power) if config.rare_power else None
         self.facts = self._facts(material)
 

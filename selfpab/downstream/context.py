@@ -2,19 +2,28 @@
 
 Its errors are others than those of the transformer, and the mean of both is better than either (docs/log.md, 2026-12-01). It
 reads the frame's spectrum on a logarithmic scale and its statistics, those of one and two seconds before and after, and means
-over up to ten seconds on either side; perceptrons that begin differently vote.
-Legend: B windows, T frames, N frames of all windows, CF spectral features (156), S statistics (45), M members, K classes.
+over up to ten seconds on either side; perceptrons that begin differently, and boosted trees, say what they make of it.
+Legend: B windows, T frames, N frames of all windows, CF spectral features (156), S statistics (45), W values of a frame and
+what is around it, M perceptrons, G kinds of readers, K classes.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from selfpab.downstream.forest import Forest, Growth, grown
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.statistics import CHANNELS, STATISTICS
+
+if TYPE_CHECKING:
+    from selfpab.downstream.material import Material
+    from selfpab.downstream.states import Extractor
 
 SHIFTS = (-4, -2, 2, 4)  # frames: statistics of one and two seconds before and after
 STATISTICS_AROUND = (5, 20)  # frames on either side of a mean
@@ -23,29 +32,36 @@ BINS = 16  # of each axis, up to 15 Hz
 SMALLEST = 0.1  # added to a magnitude before its logarithm: about what a sensor at rest has
 FURTHEST = 5.0  # standard deviations
 INPUT_DROPOUT, DROPOUT = 0.1, 0.3
-SHARE = 0.3  # of its probabilities in the mean with the encoder's; 0.2 to 0.5 are as good (docs/log.md)
+SHARE = 0.25  # of the probabilities of each kind in the mean with the encoder's (docs/log.md)
+FRAMES_OF_A_CLASS = 8000  # so many and up to twice as many are told to trees, each counting for those left out
+WINDOWS_AT_ONCE = 32
 
 
 class ContextReader(nn.Module):
-    """Normalised spectra and statistics (B, T, CF + S) -> logits of each member (M, B, T, K).
+    """Normalised spectra and statistics (B, T, CF + S) -> logits of each perceptron (M, B, T, K).
 
-    >>> reader = ContextReader(156, 10, members=2, hidden=8).eval()
-    >>> reader(torch.zeros(3, 119, 201)).shape
-    torch.Size([2, 3, 119, 10])
+    trees : how many of `depth` questions stand beside the perceptrons; they name no class before they are `taught`.
+
+    >>> reader = ContextReader(156, 10, members=2, hidden=8, trees=3).eval()
+    >>> reader(torch.zeros(3, 119, 201)).shape, reader.chances(torch.zeros(3, 119, 201)).shape
+    (torch.Size([2, 3, 119, 10]), torch.Size([2, 3, 119, 10]))
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spectrum: int, classes: int, *, members: int, hidden: int) -> None:
+    def __init__(
+        self, spectrum: int, classes: int, *, members: int, hidden: int = 1, trees: int = 0, depth: int = Growth.depth
+    ) -> None:
         super().__init__()
         self.spectrum, self.bins = spectrum, min(BINS, spectrum // CHANNELS)
         self.register_buffer("mean", torch.zeros(spectrum))  # with these normalised spectra are magnitudes again
         self.register_buffer("std", torch.ones(spectrum))
         width = (1 + len(SHIFTS) + len(STATISTICS_AROUND)) * STATISTICS + 2 * CHANNELS * self.bins
         # mean and deviation of what it is given; slow, for a batch holds sixteen minutes of few people
-        self.standard = nn.BatchNorm1d(width, affine=False, momentum=0.01)
+        self.standard = nn.BatchNorm1d(width, affine=False, momentum=0.01) if members else None
         self.members = nn.ModuleList(Perceptron(width, hidden, classes) for _ in range(members))
+        self.forest = Forest(trees, depth, classes) if trees else None
 
     def told(self, normalisation: Normalisation) -> ContextReader:
         """Itself, knowing how the spectra it will be given were normalised."""
@@ -56,16 +72,61 @@ class ContextReader(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "M B T K"]:
-        """valid : which frames are real, the first ones of every window; the others' logits mean nothing. None: all."""
+        """Of the perceptrons, which learn by gradients.
+
+        valid : which frames are real, the first ones of every window; the others' logits mean nothing. None: all.
+        """
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self._perceived(self.around(inputs.float(), valid), valid)
+
+    def chances(
+        self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "G B T K"]:
+        """Probabilities of each kind, for prediction: the mean of the perceptrons', the trees'."""
+        found = []
         with torch.autocast(inputs.device.type, enabled=False):  # sums over time: bf16 has 8 bits for them
             around = self.around(inputs.float(), valid)
-            if self.training and valid is not None:  # padding must not count as something seen
-                seen = torch.zeros_like(around)
-                seen[valid] = self.standard(around[valid])
-            else:
-                seen = self.standard(around.flatten(0, 1)).unflatten(0, around.shape[:2])
+            if self.members:
+                found.append(self._perceived(around, valid).float().softmax(-1).mean(0))
+            if self.forest is not None:
+                found.append(self.forest(around.flatten(0, 1)).softmax(-1).unflatten(0, around.shape[:2]))
+        return torch.stack(found)
+
+    def _perceived(self, around: Float[Tensor, "B T W"], valid: Bool[Tensor, "B T"] | None) -> Float[Tensor, "M B T K"]:
+        assert self.standard is not None
+        if self.training and valid is not None:  # padding must not count as something seen
+            seen = torch.zeros_like(around)
+            seen[valid] = self.standard(around[valid])
+        else:
+            seen = self.standard(around.flatten(0, 1)).unflatten(0, around.shape[:2])
         seen = seen.clamp(-FURTHEST, FURTHEST)
         return torch.stack([member(seen) for member in self.members])
+
+    @torch.no_grad()
+    def taught(self, material: Material, extractor: Extractor, seed: int) -> None:
+        """Let its trees grow on the training frames, of frequent classes on every so manieth."""
+        if self.forest is None:
+            return
+        counts = material.counts()
+        every = np.maximum(1, counts // FRAMES_OF_A_CLASS)
+        rows, truths = [], []
+        for windows, truth in material.thinned(every, at_once=WINDOWS_AT_ONCE):
+            spectra, valid, _ = material.spectra(windows, extractor)
+            with torch.autocast(spectra.device.type, enabled=False):
+                around = self.around(spectra.float(), valid).cpu().numpy()
+            rows.append(around[truth >= 0])
+            truths.append(truth[truth >= 0])
+        truth = np.concatenate(truths)
+        forest = grown(
+            np.concatenate(rows),
+            truth,
+            every[truth].astype(np.float32),
+            trees=len(self.forest.asked),
+            classes=len(counts),
+            seed=seed,
+            growth=Growth(depth=self.forest.depth),
+        )
+        self.forest.load_state_dict(forest.state_dict())
 
     def around(self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None) -> Float[Tensor, "B T W"]:
         """What a member is given of every frame: of the window's real frames alone, beyond its ends the outermost."""
@@ -99,17 +160,17 @@ class Perceptron(nn.Sequential):
         )
 
 
-def mixed(logits: Float[Tensor, "B T K"], others: Float[Tensor, "M B T K"]) -> Float[Tensor, "B T K"]:
-    """The logarithm of a mean of probabilities: `SHARE` of it from the mean of the others, the rest from the one.
+def mixed(logits: Float[Tensor, "B T K"], others: Float[Tensor, "G B T K"]) -> Float[Tensor, "B T K"]:
+    """The logarithm of a mean of probabilities: `SHARE` of it from each of the others, the rest from the one.
 
     Its softmax is that mean: whatever takes logits takes it.
 
-    >>> one, others = torch.tensor([[[0.0, 50.0]]]), torch.tensor([[[[50.0, 0.0]]], [[[0.0, 0.0]]]])
+    >>> one, others = torch.tensor([[[0.0, 50.0]]]), torch.tensor([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])
     >>> mixed(one, others).exp().numpy().round(3)
-    array([[[0.225, 0.775]]], dtype=float32)
+    array([[[0.375, 0.625]]], dtype=float32)
     """
-    own, theirs = logits.float().softmax(-1), others.float().softmax(-1).mean(0)
-    return torch.lerp(own, theirs, SHARE).clamp(min=1e-30).log()
+    own = logits.float().softmax(-1)
+    return (own * (1 - SHARE * len(others)) + SHARE * others.sum(0)).clamp(min=1e-30).log()
 
 
 def _rows(values: Float[Tensor, "B R C"], places: Int[Tensor, "B T"]) -> Float[Tensor, "B T C"]:

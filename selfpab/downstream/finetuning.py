@@ -61,10 +61,9 @@ class FinetuneConfig:
     weight_decay: float = 0.0  # of AdamW
     clip: float | None = None  # largest norm of the gradients
     mlp_dropout: float = 0.0  # of the head's input and of its hidden layer
-    context_members: int = (
-        0  # perceptrons that read the seconds around a frame beside the encoder (downstream/context.py)
-    )
+    context_members: int = 0  # perceptrons that read the seconds around a frame (downstream/context.py)
     context_hidden: int = 256  # units of each of their two layers
+    context_trees: int = 0  # boosted trees that read the same (downstream/forest.py); grown with the extra `baselines`
     rare_power: float = 0.0  # named is the class of largest p / share ** rare_power, share: of the training frames
 
     def __post_init__(self) -> None:
@@ -84,20 +83,26 @@ class FinetuneConfig:
             )
         if not 0 <= self.upright_share <= 1:
             raise ValueError(f"wanted an upright_share from 0 to 1, got {self.upright_share:g}")
-        if self.context_members < 0 or self.context_hidden < 1:
+        if min(self.context_members, self.context_trees) < 0 or self.context_hidden < 1:
             raise ValueError(
-                "wanted context_members of at least 0 and context_hidden of at least 1, "
-                f"got {self.context_members}, {self.context_hidden}"
+                "wanted context_members and context_trees of at least 0 and context_hidden of at least 1, "
+                f"got {self.context_members}, {self.context_trees}, {self.context_hidden}"
             )
-        if self.context_members and (not self.statistics or self.unfreeze_at or self.head != "mlp"):
+        if self.context and (not self.statistics or self.unfreeze_at or self.head != "mlp"):
             raise ValueError(
-                "context_members= read the statistics of frames and learn with the encoder: wanted statistics=true, "
-                f"unfreeze_at=0 and head=mlp, got {str(self.statistics).lower()}, {self.unfreeze_at:g} and {self.head}"
+                "context_members= and context_trees= read the statistics of frames and learn with the encoder: wanted "
+                f"statistics=true, unfreeze_at=0 and head=mlp, got {str(self.statistics).lower()}, {self.unfreeze_at:g} "
+                f"and {self.head}"
             )
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
         if self.epochs is not None and self.cuts != "grid":
             raise ValueError("epochs= counts passes over the grid: say cuts=grid, or steps= instead")
+
+    @property
+    def context(self) -> bool:
+        """Whether something reads the seconds around a frame beside the encoder."""
+        return self.context_members > 0 or self.context_trees > 0
 
 
 def fresh_head(
@@ -105,16 +110,18 @@ def fresh_head(
 ) -> Head | RecurrentHead:
     """The untrained head that the settings ask for, for states (layers, B, T, width).
 
-    normalisation : of the network's inputs, for `context_members`.
+    normalisation : of the network's inputs, for what reads the context.
     """
     if config.head == "deepconvlstm":
         return RecurrentHead(width, classes, config.head_dropout)
     head = Head(layers, width, config.hidden, classes, config.weighted, config.mlp_dropout)
-    if config.context_members:  # after the rest, which begins as it does without
+    if config.context:  # after the rest, which begins as it does without
         if normalisation is None:
-            raise ValueError("context_members= read magnitudes: wanted the normalisation of the network's inputs")
-        members, hidden = config.context_members, config.context_hidden
-        reader = ContextReader(len(normalisation.mean), classes, members=members, hidden=hidden)
+            raise ValueError(
+                "what reads the context reads magnitudes: wanted the normalisation of the network's inputs"
+            )
+        members, hidden, trees = config.context_members, config.context_hidden, config.context_trees
+        reader = ContextReader(len(normalisation.mean), classes, members=members, hidden=hidden, trees=trees)
         head.context = reader.told(normalisation)
     return head
 

@@ -63,7 +63,7 @@ class Head(nn.Module):
             return logits
         if inputs is None:
             raise ValueError("this head also reads what the encoder was given, and got its layers alone")
-        return mixed(logits, self.context(inputs, valid))
+        return mixed(logits, self.context.chances(inputs, valid))
 
     def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
         """Logits of what `features` or `summed` gave."""
@@ -119,11 +119,12 @@ class Network(nn.Module):
         return self.head(self.states(spectra, valid), valid, spectra)
 
     def members(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> list[Float[Tensor, "B T K"]]:
-        """Logits of each part that learns by itself: encoder and head, then all that read the context."""
+        """Logits of each part that learns by gradients: encoder and head, then every perceptron that reads the context."""
         states, head = self.states(spectra, valid), self.head
         if not isinstance(head, Head) or head.context is None:
             return [head(states, valid)]
-        return [head.classified(head.features(states)), *head.context(spectra, valid)]
+        own, context = head.classified(head.features(states)), head.context
+        return [own, *context(spectra, valid)] if context.members else [own]
 
     def parts(self) -> list[list[nn.Parameter]]:
         """The parameters that gradients are held back together for: those of encoder and head, and of each further member."""
@@ -143,7 +144,10 @@ def head_from(weights: Mapping[str, Tensor], layers: int, width: int, spectrum: 
     """
     hidden = len(weights["hidden.weight"]) if "hidden.weight" in weights else 0
     context = None
-    if members := {name.split(".")[2] for name in weights if name.startswith("context.members.")}:
-        within = len(weights["context.members.0.1.bias"])
-        context = ContextReader(spectrum, classes, members=len(members), hidden=within)
+    if any(name.startswith("context.") for name in weights):
+        members = {name.split(".")[2] for name in weights if name.startswith("context.members.")}
+        within = len(weights["context.members.0.1.bias"]) if members else 1
+        trees, leaves, _ = weights["context.forest.leaves"].shape if "context.forest.leaves" in weights else (0, 1, 0)
+        depth = leaves.bit_length() - 1
+        context = ContextReader(spectrum, classes, members=len(members), hidden=within, trees=trees, depth=depth)
     return Head(layers, width, hidden, classes, "layer_weights" in weights, context=context)

@@ -6,7 +6,7 @@ selects nothing; the rest is for training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ from selfpab.downstream.states import Extractor
 from selfpab.features.framing import frame_labels
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.uprightness import Turns
-from selfpab.recording import Recording
+from selfpab.recording import UNLABELLED, Recording
 from selfpab.seeding import seed_of
 
 if TYPE_CHECKING:
@@ -166,27 +166,55 @@ class Material:
         every = np.concatenate(shares)
         return Kept(maps, truths, np.array(places), every / every.sum())
 
-    def shares(self) -> np.ndarray:
-        """Of the labelled training frames, how many are of each class, float64 (K,), adding up to 1."""
+    def counts(self) -> np.ndarray:
+        """How many of the labelled training frames are of each class, int64 (K,)."""
         counts = np.zeros(len(self.activities), np.int64)
         for one in self.people:
             for starts, _ in one.training:
                 truth = one.label_at[starts]
                 counts += np.bincount(truth[truth >= 0], minlength=len(counts))
+        return counts
+
+    def shares(self) -> np.ndarray:
+        """The same as shares of all of them, float64 (K,), adding up to 1."""
+        counts = self.counts()
         return counts / max(1, counts.sum())
+
+    def thinned(self, every: np.ndarray, *, at_once: int) -> Iterator[tuple[list[tuple[int, Cuts]], np.ndarray]]:
+        """Windows side by side over the training parts, and the class indices (B, T) of some frames, -1 for the others.
+
+        every : int (K,); of a class that one frame in so many is told, evenly, whoever's they are.
+        """
+        passed = np.zeros(len(self.activities), np.int64)
+        for which, one in enumerate(self.people):
+            cuts, truth = _once(one, one.training, self.shape.window_frames)
+            for kind, step in enumerate(every.tolist()):
+                places = np.flatnonzero(truth == kind)
+                numbers = passed[kind] + np.arange(len(places))
+                truth.flat[places[numbers % step != 0]] = UNLABELLED
+                passed[kind] += len(places)
+            for first in range(0, len(cuts), at_once):
+                rows = range(first, min(first + at_once, len(cuts)))
+                yield [(which, cuts[row : row + 1]) for row in rows], truth[first : first + at_once]
 
     def validation(self) -> list[tuple[Recording, Cuts, np.ndarray]]:
         """Recording, windows side by side over its validation part, class indices (W, T); every frame counts once."""
         parts = []
         for one in self.people:
-            length = self.shape.window_frames
-            if len(cuts := side_by_side(one.validation, length=length, step=length)):
-                truth = one.truth(cuts)
-                again = np.ones(truth.size, bool)  # in a run's last window, which is aligned to its end
-                again[np.unique(cuts.starts, return_index=True)[1]] = False
-                truth[again.reshape(truth.shape)] = -1
+            cuts, truth = _once(one, one.validation, self.shape.window_frames)
+            if len(cuts):
                 parts.append((one.recording, cuts, truth))
         return parts
+
+
+def _once(one: Labelled, part: Sequence[Run], length: int) -> tuple[Cuts, np.ndarray]:
+    """Windows side by side over a part of a recording, and class indices (W, T), of every frame once."""
+    cuts = side_by_side(part, length=length, step=length)
+    truth = one.truth(cuts)
+    again = np.ones(truth.size, bool)  # in a run's last window, which is aligned to its end
+    again[np.unique(cuts.starts, return_index=True)[1]] = False
+    truth[again.reshape(truth.shape)] = UNLABELLED
+    return cuts, truth
 
 
 def labelled(

@@ -1,4 +1,4 @@
-"""The perceptrons that read the seconds around a frame, beside the encoder."""
+"""The perceptrons and trees that read the seconds around a frame, beside the encoder."""
 
 from dataclasses import asdict, replace
 
@@ -10,7 +10,9 @@ from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.classifier import FinetunedClassifier
 from selfpab.downstream.context import ContextReader, mixed
 from selfpab.downstream.finetuning import FinetuneConfig, fresh_head
+from selfpab.downstream.forest import Forest
 from selfpab.downstream.head import Head, Network, head_from
+from selfpab.downstream.material import Material
 from selfpab.downstream.states import Extractor
 from selfpab.features.normalisation import Normalisation
 from selfpab.final_models import save
@@ -33,6 +35,7 @@ QUICK = FinetuneConfig(
     mlp_dropout=0.1,
     context_members=2,
     context_hidden=7,
+    context_trees=3,
 )
 
 
@@ -93,10 +96,11 @@ def test_padding_is_as_if_it_were_not_there(count):
 
 
 def test_the_mean_is_one_of_probabilities():
-    one, others = torch.randn(2, 5, 3), torch.randn(4, 2, 5, 3)
-    wanted = 0.7 * one.softmax(-1) + 0.3 * others.softmax(-1).mean(0)
+    one, others = torch.randn(2, 5, 3), torch.randn(2, 2, 5, 3).softmax(-1)
+    wanted = 0.5 * one.softmax(-1) + 0.25 * others[0] + 0.25 * others[1]
     torch.testing.assert_close(mixed(one, others).softmax(-1), wanted)
-    assert torch.isfinite(mixed(torch.tensor([[[500.0, 0.0]]]), torch.tensor([[[[500.0, 0.0]]]]))).all()
+    torch.testing.assert_close(mixed(one, others[:1]).softmax(-1), 0.75 * one.softmax(-1) + 0.25 * others[0])
+    assert torch.isfinite(mixed(torch.tensor([[[500.0, 0.0]]]), torch.tensor([[[[1.0, 0.0]]]]))).all()
 
 
 def trained(toy, config, seed=3):
@@ -107,7 +111,7 @@ def trained(toy, config, seed=3):
 
 @pytest.fixture(scope="module")
 def both(toy):
-    return trained(toy, QUICK), trained(toy, replace(QUICK, context_members=0))
+    return trained(toy, QUICK), trained(toy, replace(QUICK, context_members=0, context_trees=0))
 
 
 def test_encoder_and_head_learn_as_they_do_without(both):
@@ -117,7 +121,7 @@ def test_encoder_and_head_learn_as_they_do_without(both):
     assert set(beside) - further == set(alone)
     for name, values in alone.items():
         torch.testing.assert_close(beside[name], values, rtol=0, atol=0)
-    fresh = ContextReader(156, 3, members=2, hidden=7).state_dict()
+    fresh = ContextReader(156, 3, members=2, hidden=7, trees=3).state_dict()
     assert {name.removeprefix("head.context.") for name in further} == set(fresh)
 
 
@@ -129,6 +133,43 @@ def test_every_member_learns_and_none_as_the_other(both, toy):
     short = trained(toy, replace(QUICK, steps=1)).extractor.network.head.context
     for before, after in zip(short.parameters(), reader.parameters(), strict=True):
         assert not torch.equal(before, after)
+    for name, values in short.forest.state_dict().items():  # which learn from frames, whatever the steps
+        assert torch.equal(values, reader.forest.state_dict()[name])
+
+
+def test_trees_grow_on_every_training_frame_of_a_rare_class(both, toy, monkeypatch):
+    """And on every so manieth of a frequent one, which counts for those left out."""
+    told = {}
+
+    def noted(rows, truth, weights, **settings):
+        told.update(rows=rows, truth=truth, weights=weights, **settings)
+        return Forest(settings["trees"], settings["growth"].depth, settings["classes"])
+
+    monkeypatch.setattr("selfpab.downstream.context.grown", noted)
+    monkeypatch.setattr("selfpab.downstream.context.FRAMES_OF_A_CLASS", 12)
+    classifier = both[0]
+    people = [toy.person("a", seed=1), toy.person("b", toy.short, seed=2)]
+    material = Material(people, toy.three, toy.shape, 0.0)
+    counts = material.counts()
+    every = np.maximum(1, counts // 12)
+    assert every.max() > 1
+    reader = classifier.extractor.network.head.context
+    before = {name: values.clone() for name, values in reader.forest.state_dict().items()}
+    reader.taught(material, classifier.extractor, 7)
+    reader.forest.load_state_dict(before)
+    assert (told["trees"], told["classes"], told["seed"], told["growth"].depth) == (3, 3, 7, 6)
+    assert np.bincount(told["truth"], minlength=3).tolist() == np.ceil(counts / every).astype(int).tolist()
+    np.testing.assert_array_equal(told["weights"], every[told["truth"]])
+    # each row is what stands around one labelled frame of somebody, and none is there twice
+    assert len(np.unique(told["rows"], axis=0)) == len(told["rows"])
+    possible = []
+    for person in people:
+        spans = classifier.extractor.spans(person, step=toy.shape.window_frames)
+        spectra, valid = classifier.extractor.spectra(person, spans[:])
+        possible.append(reader.around(spectra, valid)[valid].numpy())
+    possible = np.concatenate(possible)
+    nearest = [np.abs(possible - row).max(axis=1).min() for row in told["rows"]]
+    assert np.median(nearest) < 1e-4
 
 
 def test_what_it_predicts_is_the_mean_of_both_window_by_window(both, toy):
@@ -139,7 +180,9 @@ def test_what_it_predicts_is_the_mean_of_both_window_by_window(both, toy):
     spectra, valid = extractor.spectra(recording, spans[:])
     with torch.no_grad():
         own = network.head.classified(network.head.features(network.states(spectra, valid)))
-        wanted = 0.7 * own.softmax(-1) + 0.3 * network.head.context(spectra, valid).softmax(-1).mean(0)
+        context = network.head.context
+        trees = context.forest(context.around(spectra, valid).flatten(0, 1)).unflatten(0, valid.shape).softmax(-1)
+        wanted = 0.5 * own.softmax(-1) + 0.25 * context(spectra, valid).softmax(-1).mean(0) + 0.25 * trees
         whole = network(spectra, valid).softmax(-1)
     torch.testing.assert_close(whole, wanted)
     looks = extractor.lazily(recording, spans).looks(network.head, lambda logits: logits.softmax(-1).numpy())
@@ -171,17 +214,27 @@ def test_a_saved_model_has_it(both, toy, tmp_path):
     save(both[0], tmp_path, [], [recording], 3)
     model = load(tmp_path, precision="fp32")
     assert len(model.head.context.members) == 2
+    assert model.head.context.forest.leaves.shape == (3, 64, 3)
     spans = model.predict(recording).frames
     wanted = both[0].probabilities(recording)
     np.testing.assert_allclose(spans.at(np.arange(len(recording))), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_head_is_known_by_its_weights():
+    readers = [
+        ContextReader(156, 3, members=3, hidden=5),
+        ContextReader(156, 3, members=0, trees=4, depth=2),
+        ContextReader(156, 3, members=1, hidden=2, trees=1),
+        None,
+    ]
     for made in (Head(2, 12, 9, 3), Head(2, 12, 0, 3, weighted=False)):
-        made.context = ContextReader(156, 3, members=3, hidden=5)
-        found = head_from(made.state_dict(), 2, 12, 156, 3)
-        found.load_state_dict(made.state_dict())
-        assert (found.hidden is None, found.layer_weights is None) == (made.hidden is None, made.layer_weights is None)
+        for made.context in readers:
+            found = head_from(made.state_dict(), 2, 12, 156, 3)
+            found.load_state_dict(made.state_dict())
+            assert (found.hidden is None, found.layer_weights is None) == (
+                made.hidden is None,
+                made.layer_weights is None,
+            )
 
 
 def test_layers_alone_are_not_enough():
@@ -193,8 +246,14 @@ def test_layers_alone_are_not_enough():
 def test_settings_that_do_not_fit_are_refused(toy):
     with pytest.raises(ValueError, match="wanted statistics=true, unfreeze_at=0 and head=mlp, got false"):
         FinetuneConfig(context_members=1)
-    with pytest.raises(ValueError, match="and context_hidden of at least 1, got 1, 0"):
+    with pytest.raises(ValueError, match="and context_hidden of at least 1, got 1, 3, 0"):
         replace(QUICK, context_members=1, context_hidden=0)
+    with pytest.raises(ValueError, match="context_trees of at least 0 and context_hidden of at least 1, got 1, -1, 7"):
+        replace(QUICK, context_members=1, context_trees=-1)
+    with pytest.raises(
+        ValueError, match=r"context_trees= read the statistics.*unfreeze_at=0 and head=mlp, got true, 0.5"
+    ):
+        replace(QUICK, context_members=0, unfreeze_at=0.5)
     with pytest.raises(ValueError, match="stand beside an encoder, and this method has none"):
         FinetunedClassifier("none", toy.upstream(), toy.three, QUICK, 0)
     with pytest.raises(ValueError, match="wanted the normalisation of the network's inputs"):

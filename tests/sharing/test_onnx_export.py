@@ -50,7 +50,11 @@ def model_of(kind=Model, *, norm_first, weighted, statistics, context=False):
     with torch.no_grad():
         head.output.weight.mul_(5)
     if context:
-        head.context = ContextReader(156, 3, members=2, hidden=6).told(numbers).eval()
+        head.context = ContextReader(156, 3, members=2, hidden=6, trees=4, depth=3).told(numbers).eval()
+        forest = head.context.forest
+        forest.asked.copy_(torch.arange(28).view(4, 7) * 17)  # statistics, spectra and what is around
+        forest.below.copy_(torch.randn(4, 7))
+        forest.leaves.copy_(torch.randn(4, 8, 3))
     return kind(upstream, head, THREE, {"downstream": {"finetune": {"overlap": 0}}}, "fp32")
 
 
