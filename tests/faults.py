@@ -47,9 +47,9 @@ FAULTS = [
     ),
     Fault(
         "what the context says left out of predictions",
-        "selfpab/downstream/states.py",
-        "return logits if head.context is None else head.beside_context(logits, bare[places], valid)",
-        "return logits",
+        "selfpab/downstream/passes.py",
+        "if block.context is not None and asked.any():",
+        "if block.context is not None and not asked.any():",
         "tests/downstream/test_context.py",
     ),
     Fault(
@@ -96,10 +96,10 @@ FAULTS = [
     ),
     Fault(
         "never a second look",
-        "selfpab/downstream/states.py",
-        "return unsure[places + counts] > unsure[places]",
-        "return unsure[places + counts] < unsure[places]",
-        "tests/downstream/test_states.py",
+        "selfpab/downstream/passes.py",
+        "return before[places + counts] > before[places]",
+        "return before[places + counts] < before[places]",
+        "tests/downstream/test_passes.py",
     ),
     Fault(
         "back and thigh swapped in the corpus",

@@ -22,9 +22,10 @@ from selfpab.downstream import release
 from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, fresh_head, train
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
+from selfpab.downstream.passes import AT_ONCE, Pass
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.spans import Spans
-from selfpab.downstream.states import AT_ONCE, Extractor, Pass, States
+from selfpab.downstream.states import Extractor, States
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
 from selfpab.features.normalisation import Moments, Normalisation, recording_moments

@@ -91,3 +91,20 @@ def toy():
         weights=weights,
         same=same,
     )
+
+
+@pytest.fixture(scope="module")
+def gapped(toy):
+    """Four segments in three runs."""
+    return toy.person(segments=((0, 203, 0.0), (203, 230, 5.0), (230, 700, 7.0), (700, 1100, 200.0)))
+
+
+@pytest.fixture(scope="module")
+def normalisation():
+    chance = np.random.default_rng(5)
+    return Normalisation(*(chance.uniform(1, 3, 156).astype(np.float32) for _ in range(2)))
+
+
+@pytest.fixture(scope="module")
+def encoder(toy, normalisation):
+    return Extractor.of_encoder(toy.upstream(normalisation=normalisation), "fp32")

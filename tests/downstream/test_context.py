@@ -13,6 +13,7 @@ from selfpab.downstream.finetuning import FinetuneConfig, fresh_head
 from selfpab.downstream.forest import Forest
 from selfpab.downstream.head import Head, Network, head_from
 from selfpab.downstream.material import Material
+from selfpab.downstream.passes import FRAMES_AT_ONCE
 from selfpab.downstream.states import Extractor
 from selfpab.features.normalisation import Normalisation
 from selfpab.final_models import save
@@ -189,6 +190,37 @@ def test_what_it_predicts_is_the_mean_of_both_window_by_window(both, toy):
     for row, (_, values) in enumerate(looks):
         np.testing.assert_allclose(values, wanted[row][: len(values)], rtol=1e-4, atol=1e-5)
     assert row == len(spans) - 1
+
+
+@pytest.mark.parametrize("few", [1, 3, 1000])
+@pytest.mark.parametrize("sure", [0.0, "some", 1.0])
+def test_of_two_looks_the_context_is_asked_where_the_network_is_in_doubt(both, toy, monkeypatch, few, sure):
+    monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 11 * few)
+    recording, extractor = toy.person("c", seed=4), both[0].extractor
+    head = extractor.network.head.eval()
+    tiles, between = extractor.two_looks(recording, step=5)
+    spectra, valid = extractor.spectra(recording, tiles[:])
+    with torch.no_grad():
+        own = head.classified(head.features(extractor.network.states(spectra, valid)))
+        whole = extractor.network(spectra, valid).softmax(-1).numpy()
+    own = own.softmax(-1).numpy()
+    lowest = np.array([rows[:count].max(1).min() for rows, count in zip(own, tiles.counts, strict=True)])
+    if sure == "some":
+        sure = float(np.median(lowest)) + 1e-6
+    looks = extractor.lazily(recording, tiles).looks(head, lambda logits: logits.softmax(-1).numpy(), between, sure)
+    found = dict(looks)
+    for row, (first, count) in enumerate(zip(tiles.firsts.tolist(), tiles.counts, strict=True)):
+        wanted = whole if lowest[row] < sure else own
+        np.testing.assert_allclose(found.pop(first), wanted[row][:count], rtol=1e-4, atol=1e-5)
+    beyond = {first: row for row, first in enumerate(between.firsts.tolist()) if between.counts[row]}
+    assert set(found) <= set(beyond)
+    spectra, valid = extractor.spectra(recording, between[:])
+    with torch.no_grad():
+        second = extractor.network(spectra, valid).softmax(-1).numpy()
+    for first, values in found.items():  # a second look is one of doubt
+        np.testing.assert_allclose(values, second[beyond[first]][: len(values)], rtol=1e-4, atol=1e-5)
+    assert np.abs(whole - own).max() > 0.01
+    assert sure != 1.0 or len(found) == len(beyond)
 
 
 def test_bf16_gives_nearly_the_same(both, toy):
