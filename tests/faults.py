@@ -48,8 +48,8 @@ FAULTS = [
     Fault(
         "what the context says left out of predictions",
         "selfpab/downstream/passes.py",
-        "if block.context is not None and asked.any():",
-        "if block.context is not None and not asked.any():",
+        "if block.context is not None:",
+        "if block.context is not None and not windows.size:",
         "tests/downstream/test_context.py",
     ),
     Fault(

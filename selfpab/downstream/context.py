@@ -32,7 +32,8 @@ BINS = 16  # of each axis, up to 15 Hz
 SMALLEST = 0.1  # added to a magnitude before its logarithm: about what a sensor at rest has
 FURTHEST = 5.0  # standard deviations
 INPUT_DROPOUT, DROPOUT = 0.1, 0.3
-SHARE = 0.25  # of the probabilities of each kind in the mean with the encoder's (docs/log.md)
+SURE = 0.9  # the probability from which on the encoder's answer stands, whatever the others say (docs/log.md)
+SHARE = 0.25  # of the probabilities of each kind in the mean with the encoder's, where it is in doubt
 FRAMES_OF_A_CLASS = 8000  # so many and up to twice as many are told to trees, each counting for those left out
 WINDOWS_AT_ONCE = 32
 
@@ -43,8 +44,9 @@ class ContextReader(nn.Module):
     trees : how many of `depth` questions stand beside the perceptrons; they name no class before they are `taught`.
 
     >>> reader = ContextReader(156, 10, members=2, hidden=8, trees=3).eval()
-    >>> reader(torch.zeros(3, 119, 201)).shape, reader.chances(torch.zeros(3, 119, 201)).shape
-    (torch.Size([2, 3, 119, 10]), torch.Size([2, 3, 119, 10]))
+    >>> around = reader.around(torch.zeros(3, 119, 201))
+    >>> around.shape, reader.chances(around[0]).shape
+    (torch.Size([3, 119, 507]), torch.Size([2, 119, 10]))
     """
 
     mean: Tensor
@@ -76,31 +78,28 @@ class ContextReader(nn.Module):
 
         valid : which frames are real, the first ones of every window; the others' logits mean nothing. None: all.
         """
+        around = self.around(inputs, valid)
+        real = torch.ones(around.shape[:2], dtype=torch.bool, device=around.device) if valid is None else valid
         with torch.autocast(inputs.device.type, enabled=False):
-            return self._perceived(self.around(inputs.float(), valid), valid)
+            seen = torch.zeros_like(around)
+            seen[real] = self._seen(around[real])  # padding must not count as something seen
+            return torch.stack([member(seen) for member in self.members])
 
-    def chances(
-        self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "G B T K"]:
-        """Probabilities of each kind, for prediction: the mean of the perceptrons', the trees'."""
+    def chances(self, around: Float[Tensor, "N W"]) -> Float[Tensor, "G N K"]:
+        """Probabilities of each kind, for prediction: the mean of the perceptrons', the trees'. around : as `around` gives."""
         found = []
-        with torch.autocast(inputs.device.type, enabled=False):  # sums over time: bf16 has 8 bits for them
-            around = self.around(inputs.float(), valid)
+        with torch.autocast(around.device.type, enabled=False):
             if self.members:
-                found.append(self._perceived(around, valid).float().softmax(-1).mean(0))
+                logits = torch.stack([member(self._seen(around)) for member in self.members])
+                found.append(logits.float().softmax(-1).mean(0))
             if self.forest is not None:
-                found.append(self.forest(around.flatten(0, 1)).softmax(-1).unflatten(0, around.shape[:2]))
+                found.append(self.forest(around).softmax(-1))
         return torch.stack(found)
 
-    def _perceived(self, around: Float[Tensor, "B T W"], valid: Bool[Tensor, "B T"] | None) -> Float[Tensor, "M B T K"]:
+    def _seen(self, around: Float[Tensor, "N W"]) -> Float[Tensor, "N W"]:
+        """What the perceptrons are given."""
         assert self.standard is not None
-        if self.training and valid is not None:  # padding must not count as something seen
-            seen = torch.zeros_like(around)
-            seen[valid] = self.standard(around[valid])
-        else:
-            seen = self.standard(around.flatten(0, 1)).unflatten(0, around.shape[:2])
-        seen = seen.clamp(-FURTHEST, FURTHEST)
-        return torch.stack([member(seen) for member in self.members])
+        return self.standard(around).clamp(-FURTHEST, FURTHEST)
 
     @torch.no_grad()
     def taught(self, material: Material, extractor: Extractor, seed: int) -> None:
@@ -112,9 +111,7 @@ class ContextReader(nn.Module):
         rows, truths = [], []
         for windows, truth in material.thinned(every, at_once=WINDOWS_AT_ONCE):
             spectra, valid, _ = material.spectra(windows, extractor)
-            with torch.autocast(spectra.device.type, enabled=False):
-                around = self.around(spectra.float(), valid).cpu().numpy()
-            rows.append(around[truth >= 0])
+            rows.append(self.around(spectra, valid).cpu().numpy()[truth >= 0])
             truths.append(truth[truth >= 0])
         truth = np.concatenate(truths)
         forest = grown(
@@ -128,8 +125,14 @@ class ContextReader(nn.Module):
         )
         self.forest.load_state_dict(forest.state_dict())
 
-    def around(self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None) -> Float[Tensor, "B T W"]:
-        """What a member is given of every frame: of the window's real frames alone, beyond its ends the outermost."""
+    def around(
+        self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T W"]:
+        """What is read of every frame: of the window's real frames alone, beyond its ends the outermost."""
+        with torch.autocast(inputs.device.type, enabled=False):  # sums over time: bf16 has 8 bits for them
+            return self._around(inputs.float(), valid)
+
+    def _around(self, inputs: Float[Tensor, "B T CFS"], valid: Bool[Tensor, "B T"] | None) -> Float[Tensor, "B T W"]:
         windows, frames = inputs.shape[:2]
         magnitudes = (inputs[..., : self.spectrum] * self.std + self.mean).unflatten(2, (CHANNELS, -1))
         spectrum = torch.log(magnitudes[..., : self.bins].clamp(min=0) + SMALLEST).flatten(2)
@@ -160,14 +163,19 @@ class Perceptron(nn.Sequential):
         )
 
 
-def mixed(logits: Float[Tensor, "B T K"], others: Float[Tensor, "G B T K"]) -> Float[Tensor, "B T K"]:
+def in_doubt(logits: Float[Tensor, "... K"]) -> Bool[Tensor, "..."]:
+    """Which frames the encoder is not sure of."""
+    return logits.float().softmax(-1).amax(-1) < SURE
+
+
+def mixed(logits: Float[Tensor, "... K"], others: Float[Tensor, "G ... K"]) -> Float[Tensor, "... K"]:
     """The logarithm of a mean of probabilities: `SHARE` of it from each of the others, the rest from the one.
 
     Its softmax is that mean: whatever takes logits takes it.
 
-    >>> one, others = torch.tensor([[[0.0, 50.0]]]), torch.tensor([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])
+    >>> one, others = torch.tensor([[0.0, 50.0]]), torch.tensor([[[1.0, 0.0]], [[0.5, 0.5]]])
     >>> mixed(one, others).exp().numpy().round(3)
-    array([[[0.375, 0.625]]], dtype=float32)
+    array([[0.375, 0.625]], dtype=float32)
     """
     own = logits.float().softmax(-1)
     return (own * (1 - SHARE * len(others)) + SHARE * others.sum(0)).clamp(min=1e-30).log()

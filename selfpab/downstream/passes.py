@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from selfpab.core_threads import one_core_each
-from selfpab.downstream.context import ContextReader, mixed
+from selfpab.downstream.context import ContextReader, in_doubt, mixed
 from selfpab.downstream.cuts import Cuts, frame_pieces
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.spans import Spans
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from selfpab.downstream.states import Extractor
 
 AT_ONCE = 16  # windows per forward pass
+ROWS_AT_ONCE = 256  # for every new number of rows products are made ready, and kept: so many or a multiple
 FRAMES_AT_ONCE = {"cpu": 2048, "cuda": 1 << 16}  # in prediction, a thread: what a layer makes of them fits into a cache
 
 
@@ -58,7 +59,6 @@ class Pass:
 
         between : for each window one that lies between it and the next, or one without frames. It is looked through only
             where the network leaves one of its frames without a value of at least `sure`; at the end of a block always.
-            What reads the context beside the encoder is then asked of windows with such a frame; else of every one.
         """
         spans, extractor = self.cuts, self.extractor
         assert isinstance(spans, Spans)
@@ -76,7 +76,7 @@ class Pass:
             cuts = Cuts.joined([looked[rows] for looked in (spans, between) if looked is not None])
             block = Block.of(self.recording, cuts, turns, extractor, network, few, step)
             firsts, counts = spans.firsts[rows], spans.counts[rows]
-            windows, asked = np.arange(len(firsts)), np.ones(len(firsts), bool)
+            windows = np.arange(len(firsts))
             logits = block.logits(windows)
             if between is not None:
                 best = of_logits(logits).max(axis=2)
@@ -85,12 +85,10 @@ class Pass:
                 again = np.flatnonzero(_doubtful(firsts, unsure, more_firsts, more_counts))
                 if len(again):
                     logits = torch.cat([logits, block.logits(len(windows) + again)])
-                asked = np.append(np.array([one.any() for one in unsure]), np.ones(len(again), bool))
                 windows = np.append(windows, len(windows) + again)
                 firsts, counts = np.append(firsts, more_firsts[again]), np.append(counts, more_counts[again])
-            if block.context is not None and asked.any():
-                rows_asked = torch.from_numpy(np.flatnonzero(asked)).to(logits.device)
-                logits[rows_asked] = block.with_context(logits[rows_asked], windows[asked])
+            if block.context is not None:
+                logits = block.beside_context(logits, windows)
             values = of_logits(logits)
             return [(int(a), one[:count]) for a, count, one in zip(firsts, counts, values, strict=True)]
 
@@ -163,14 +161,21 @@ class Block:
 
         return self._in_parts(of, windows)
 
-    def with_context(self, logits: Float[Tensor, "B T K"], windows: np.ndarray) -> Float[Tensor, "B T K"]:
-        """The same averaged with what the `context` says of these windows."""
+    def beside_context(self, logits: Float[Tensor, "B T K"], windows: np.ndarray) -> Float[Tensor, "B T K"]:
+        """As the head has it; the `context` is asked only of frames in doubt."""
         context = self.context
         assert context is not None
-        chances = self._in_parts(
-            lambda places: context.chances(self.bare[places], self._valid(places)).transpose(0, 1), windows
-        )
-        return mixed(logits, chances.transpose(0, 1))
+        places = self.places[torch.from_numpy(windows).to(self.places.device)]
+        doubt = in_doubt(logits) & (places != len(self.features) - 1)
+        for at in torch.split(torch.nonzero(doubt.any(1)).flatten(), self.few):
+            rows = doubt[at]
+            around = context.around(self.bare[places[at]], self._valid(places[at]))[rows]
+            extra = -len(around) % ROWS_AT_ONCE
+            chances = context.chances(torch.cat([around, around[:1].expand(extra, -1)]))[:, : len(around)]
+            changed = logits[at]
+            changed[rows] = mixed(changed[rows], chances)
+            logits[at] = changed
+        return logits
 
     def _valid(self, places: Tensor) -> Tensor | None:
         return None if self.extractor.attend_padding else places != len(self.features) - 1
