@@ -21,9 +21,9 @@ from selfpab.cohorts.earlier_failures import still_failed
 from selfpab.cohorts.file_stamps import check_whose, content_of, with_doubles
 from selfpab.cohorts.finished_folders import facts_of, predictions_in
 from selfpab.cohorts.folder_names import named
-from selfpab.cohorts.settings import EmbedConfig, FolderConfig, PredictConfig, check_pairs, deciding, idle_words
+from selfpab.cohorts.settings import EmbedConfig, FolderConfig, PredictConfig, deciding
 from selfpab.config import ConfigError
-from selfpab.data.preparation import content_key, found_in, prepared, reason_of
+from selfpab.data.preparation import content_key, found_in, idle_words, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source
 from selfpab.data.store import file_checksum
@@ -121,7 +121,6 @@ def _each(sources: Sequence[Path], out: Path, config: C, make: Make[C]) -> list[
     about = _about(config.model, place)
     config = replace(config, model=str(place.folder))  # workers ask no hub
     found, problems = found_in(sources, config)
-    check_pairs(config, found, problems)
     idle = idle_words(config, found)
     asked = config if isinstance(config, PredictConfig) else None
     diary = read_diary(Path(asked.diary)) if asked and asked.diary else ()  # wrong rows before any work

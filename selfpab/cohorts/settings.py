@@ -1,20 +1,14 @@
-"""What `predict` and `embed` are told, and which of it has nothing to do. A setting without effect is no setting."""
+"""What `predict` and `embed` are told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from selfpab.cohorts.people import VALID_DAY_MINUTES
-from selfpab.config import ConfigError
 from selfpab.data.preparation import ReadConfig
-from selfpab.data.sources import HOW, Problem, Source
 from selfpab.inference.frame_windows import Windows
 from selfpab.inference.model_names import DEFAULT
 from selfpab.upstream.engine import Precision
-
-OF_DEVICES = ("calibrate", "align", "longest_offset_s")  # settings for device files
 
 
 @dataclass(frozen=True)
@@ -59,22 +53,3 @@ def deciding(config: FolderConfig) -> list[object]:
     assert isinstance(config, PredictConfig)
     tables = [config.uncertain_below, config.csv, config.report, "parquet"]  # the last: what is finished stays so
     return [config.windows, config.overlap, config.precision, *tables]
-
-
-def check_pairs(config: ReadConfig, found: Sequence[Source], problems: Sequence[Problem]) -> None:
-    """ConfigError for `pairs` that says nothing of any file; files that it could not put together are problems."""
-    paired = [source for source in found if source.thigh is not None and source.path != Path(config.back or "")]
-    if config.pairs is not None and not paired and not problems:
-        raise ConfigError(f"pairs={config.pairs} matches no device file here; leave it out, or say another: {HOW}")
-
-
-def idle_words(config: ReadConfig, found: Sequence[Source]) -> str | None:
-    """A line about settings for device files where there is none; None where there is nothing to say.
-
-    >>> idle_words(ReadConfig(align=False), [Source(Path("a"), Path("a/P1.csv"))])
-    'align= had nothing to do: it is for device files, and none is here'
-    """
-    given = [name for name in OF_DEVICES if getattr(config, name) != getattr(ReadConfig, name)]
-    if not given or any(source.thigh is not None for source in found):
-        return None
-    return f"{', '.join(f'{name}=' for name in given)} had nothing to do: it is for device files, and none is here"

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from selfpab import __version__
+from selfpab.config import ConfigError
 from selfpab.data.corpus_entries import checksum_of, corpus_of
 from selfpab.data.named_people import with_subjects
 from selfpab.data.reading import in_civil_time, read
-from selfpab.data.sources import Problem, Source, pair_of, sources_in
+from selfpab.data.sources import HOW, Problem, Source, pair_of, sources_in
 from selfpab.data.store import file_checksum
 from selfpab.data.zones import in_zone
 from selfpab.recording import Recording, RecordingError
+
+OF_DEVICES = ("calibrate", "align", "longest_offset_s")  # settings for device files
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
 
     A `dataset.json` in a folder says whose they are (`with_subjects`).
 
-    Raises ValueError where there is neither a path nor `back=` and `thigh=`, or one of these alone.
+    Raises ValueError where there is neither a path nor `back=` and `thigh=`, or one of these alone; ConfigError for `pairs`
+    that says nothing of any file.
     """
     if (config.back is None) != (config.thigh is None):
         given, other = ("back", "thigh") if config.thigh is None else ("thigh", "back")
@@ -72,7 +76,27 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
             once.setdefault(pair or source, source)
         except RecordingError as error:
             problems.append(Problem(source.path, str(error)))
+    _check_pairs(config, list(once.values()), problems)
     return list(once.values()), problems
+
+
+def _check_pairs(config: ReadConfig, found: Sequence[Source], problems: Sequence[Problem]) -> None:
+    """ConfigError for `pairs` that says nothing of any file; files that it could not put together are problems."""
+    paired = [source for source in found if source.thigh is not None and source.path != Path(config.back or "")]
+    if config.pairs is not None and not paired and not problems:
+        raise ConfigError(f"pairs={config.pairs} matches no device file here; leave it out, or say another: {HOW}")
+
+
+def idle_words(config: ReadConfig, found: Sequence[Source]) -> str | None:
+    """A line about settings for device files where there is none; None where there is nothing to say.
+
+    >>> idle_words(ReadConfig(align=False), [Source(Path("a"), Path("a/P1.csv"))])
+    'align= had nothing to do: it is for device files, and none is here'
+    """
+    given = [name for name in OF_DEVICES if getattr(config, name) != getattr(ReadConfig, name)]
+    if not given or any(source.thigh is not None for source in found):
+        return None
+    return f"{', '.join(f'{name}=' for name in given)} had nothing to do: it is for device files, and none is here"
 
 
 def prepared(source: Source, config: ReadConfig) -> Recording:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from selfpab.data.corpus_entries import corpus_of
-from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of
+from selfpab.data.preparation import ReadConfig, content_key, found_in, idle_words, prepared, reason_of
 from selfpab.data.quality import quality_of, write_quality
 from selfpab.data.sources import Problem, Source, check_distinct, person_name
 from selfpab.data.store import Corpus, add_recording, forget, stored_checksum, write_index
@@ -52,6 +52,8 @@ def ingest(
     failed = [(problem.path, problem.reason) for problem in problems]
     task = partial(_stored, folder=folder, config=config)
     with Progress("ingest", len(found), quiet=quiet) as progress:
+        if idle := idle_words(config, found):
+            progress.say(idle)
         for _, reason in failed:
             progress.say(f"failed: {reason}")
         done = in_parallel(task, found, workers=config.workers, scheduler=config.scheduler, say=progress.say)

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selfpab.config import ConfigError
 from selfpab.data import device_pairs
 from selfpab.data.parquet import write_parquet
 from selfpab.data.placement_turns import planted
-from selfpab.data.preparation import ReadConfig, content_key, found_in, prepared, reason_of, settings_of
+from selfpab.data.preparation import ReadConfig, content_key, found_in, idle_words, prepared, reason_of, settings_of
 from selfpab.data.simulated_devices import DeviceFaults, PairFaults, write_pair
 from selfpab.data.simulation import NO_FAULTS, START, Faults, simulate, values_at
 from selfpab.data.sources import Source
@@ -206,3 +207,31 @@ def test_the_key_of_an_entry_follows_how_it_was_ingested(tmp_path):
         (source,), _ = found_in([tmp_path / "a"], ReadConfig())
         keys.append(content_key(source, ReadConfig(), sha256="the same samples"))
     assert keys[0] == keys[2] != keys[1]
+
+
+PATTERNS = "{subject}_b.cwa,{subject}_t.cwa"
+FILE, PAIR = Source(Path("s"), Path("s/P1.csv")), Source(Path("s"), Path("s/P1_b.cwa"), Path("s/P1_t.cwa"), "P1")
+
+
+def test_pairs_that_match_nothing_are_an_error(person, tmp_path):
+    written(person, tmp_path)
+    asked = ReadConfig(pairs=PATTERNS)
+    with pytest.raises(ConfigError, match=r"pairs=\{subject\}_b.cwa,\S+ matches no device file here; leave it out, or"):
+        found_in([tmp_path], asked)
+    found_in([tmp_path], ReadConfig())
+    (folder := tmp_path / "devices").mkdir()
+    for name in ("P1_b.cwa", "P1_t.cwa"):
+        (folder / name).touch()
+    assert [source.thigh is None for source in found_in([tmp_path, folder], asked)[0]] == [True, False]
+    with pytest.raises(ConfigError, match="matches no device file"):  # the only pair was named
+        found_in([], ReadConfig(pairs=PATTERNS, back=str(folder / "P1_b.cwa"), thigh=str(folder / "P1_t.cwa")))
+    (folder / "P1_b.cwa").unlink()
+    assert found_in([folder], asked)[1]  # a file without a partner says more
+
+
+def test_settings_for_device_files_alone_are_told_where_there_is_none():
+    asked = ReadConfig(calibrate=False, longest_offset_s=9)
+    told = "calibrate=, longest_offset_s= had nothing to do: it is for device files, and none is here"
+    assert idle_words(asked, [FILE]) == told
+    assert idle_words(asked, [FILE, PAIR]) is None
+    assert idle_words(ReadConfig(), [FILE]) is None

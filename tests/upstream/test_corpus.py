@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 
+from selfpab.config import ConfigError
 from selfpab.data import preparation
 from selfpab.data.parquet import write_parquet
 from selfpab.data.sources import Source
@@ -278,6 +279,14 @@ def test_two_files_that_would_have_one_name_are_refused(mixed, tmp_path):
 def test_one_file_and_one_persons_folder_can_be_named(mixed, tmp_path):
     corpus, _ = ingest([mixed / "b.parquet", mixed / "hunt"], tmp_path / "corpus", quiet=True)
     assert corpus.people == ("study/b", "study/hunt")
+
+
+def test_settings_that_do_nothing_are_told(mixed, tmp_path, capsys):
+    files = [mixed / "a.csv"]
+    ingest(files, tmp_path / "corpus", IngestConfig(align=False))
+    assert "align= had nothing to do: it is for device files, and none is here" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="matches no device file here"):
+        ingest(files, tmp_path / "corpus", IngestConfig(pairs="{subject}_b.cwa,{subject}_t.cwa"))
 
 
 def test_nothing_to_read_is_an_error(mixed, tmp_path):
