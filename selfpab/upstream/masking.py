@@ -82,7 +82,6 @@ def alter(
     hit = winner >= 0
     source = sources.gather(1, winner.clamp(min=0)) + offset
     source = torch.where(swap[:, None] & hit, source, torch.arange(frames, device=clean.device))
-    altered = _rows(clean, source)
 
     # of every window three rows of bins: nothing, its band, everything; frames take one of them, a copy and no comparison
     band_mask = (cover(band, bands, config.bin_width, bins)[0] >= 0) & (draws.bins < config.bin_probability)[:, None]
@@ -90,13 +89,28 @@ def alter(
     mask = _rows(three, torch.where(hit & (zero | swap)[:, None], 2, valid.long()))
     kept = _rows(1 - three.to(clean.dtype), torch.where(hit & zero[:, None], 2, valid.long()))
     # a product, not masked_fill: that is six times as slow where a mask is repeated over channels
-    return altered.mul_(kept[:, :, None, :]), mask[:, :, None, :].expand_as(clean)
+    altered = clean * kept[:, :, None, :]
+    # others' rows only where one may have been put: as many in every window, so that a GPU need not be asked how many
+    covered = _covered(starts, config.time_width, frames)
+    others = _rows(clean, source.gather(1, covered)) * _rows(kept, covered)[:, :, None, :]
+    altered.flatten(0, 1)[_places(covered, frames).flatten()] = others.flatten(0, 1)
+    return altered, mask[:, :, None, :].expand_as(clean)
 
 
-def _rows(values: Shaped[Tensor, "B N ..."], places: Int[Tensor, "B T"]) -> Shaped[Tensor, "B T ..."]:
-    """values[b, places[b, t]]; whole rows at a time, where gather would copy number by number."""
-    places = places + values.shape[1] * torch.arange(len(values), device=values.device)[:, None]
-    return values.flatten(0, 1).index_select(0, places.flatten()).unflatten(0, places.shape)
+def _rows(values: Shaped[Tensor, "B N ..."], places: Int[Tensor, "B P"]) -> Shaped[Tensor, "B P ..."]:
+    """values[b, places[b, p]]; whole rows at a time, where gather would copy number by number."""
+    rows = values.flatten(0, 1).index_select(0, _places(places, values.shape[1]).flatten())
+    return rows.unflatten(0, places.shape)
+
+
+def _places(places: Int[Tensor, "B P"], length: int) -> Int[Tensor, "B P"]:
+    """Of the same places among all windows' rows, `length` of each."""
+    return places + length * torch.arange(len(places), device=places.device)[:, None]
+
+
+def _covered(starts: Int[Tensor, "B K"], width: int, length: int) -> Int[Tensor, "B KW"]:
+    """The places that stretches of this width from these starts hold, some perhaps twice."""
+    return (starts[:, :, None] + torch.arange(width, device=starts.device)).flatten(1).clamp(max=length - 1)
 
 
 def masked_l1(
@@ -112,7 +126,7 @@ def choose_starts(
 ) -> tuple[Int[Tensor, "B K"], Int[Tensor, " B"]]:
     """floor(fraction * length / width) starts per window without replacement, and how many count.
 
-    Sorting noise is the draw (as in MAE). Starts reach length - width, or one less without `reach_last`.
+    The places of the least noise are the draw (as in MAE). Starts reach length - width, or one less without `reach_last`.
     """
     places = torch.arange(noise.shape[1], device=noise.device)
     last = length - width - (0 if reach_last else 1)
@@ -120,7 +134,7 @@ def choose_starts(
     # in double: floor(0.2 * 30 / 3) must be 2, as in Python
     count = (fraction * length.double() / width).floor().long().minimum((last + 1).clamp(min=0))
     most = max(1, int(fraction * noise.shape[1] / width))
-    return noise.argsort(1)[:, :most], count
+    return noise.topk(most, 1, largest=False).indices, count
 
 
 def cover(
@@ -132,9 +146,8 @@ def cover(
     """
     order = torch.arange(starts.shape[1], device=starts.device).expand_as(starts)
     order = torch.where(order < count[:, None], order, -1)
-    places = (starts[:, :, None] + torch.arange(width, device=starts.device)).flatten(1).clamp(max=length - 1)
     none = torch.full((starts.shape[0], length), -1, device=starts.device, dtype=order.dtype)
-    winner = none.scatter_reduce(1, places, order.repeat_interleave(width, dim=1), "amax")
+    winner = none.scatter_reduce(1, _covered(starts, width, length), order.repeat_interleave(width, dim=1), "amax")
     begin = starts.gather(1, winner.clamp(min=0))
     offset = torch.arange(length, device=starts.device) - begin
     return winner, torch.where(winner >= 0, offset, 0)
