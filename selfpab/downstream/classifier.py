@@ -20,6 +20,7 @@ from torch import Tensor
 from selfpab.activities import Activities
 from selfpab.downstream import release
 from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, fresh_head, train
+from selfpab.downstream.forest import check_growable
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.passes import AT_ONCE, Pass
@@ -73,6 +74,8 @@ class FinetunedClassifier:
             )
         if start == "none" and config.context:
             raise ValueError("context_members= and context_trees= stand beside an encoder, and this method has none")
+        if config.context_trees:
+            check_growable()
         self.start, self.upstream, self.config, self.seed = start, upstream, config, seed
         self.activities = activities
         self.outputs = activities.unmerged() if config.merge == "confusion" else activities

@@ -67,6 +67,16 @@ class Forest(nn.Module):
         return self.leaves.flatten(0, 1).index_select(0, leaf.flatten()).unflatten(0, leaf.shape).sum(1) + self.start
 
 
+def check_growable() -> None:
+    """RuntimeError where trees cannot be grown, to be told before a training and not behind it."""
+    try:
+        import xgboost  # noqa: F401
+    except ImportError as error:
+        raise RuntimeError(
+            f"context_trees= grows trees with XGBoost: pip install 'selfpab[baselines]' ({error})"
+        ) from error
+
+
 def grown(
     rows: np.ndarray, truth: np.ndarray, weights: np.ndarray, *, trees: int, classes: int, seed: int, growth: Growth
 ) -> Forest:
@@ -78,12 +88,9 @@ def grown(
 
     Raises RuntimeError without the extra `baselines`, and where XGBoost's own answers are not found again.
     """
-    try:
-        import xgboost
-    except ImportError as error:
-        raise RuntimeError(
-            f"context_trees= grows trees with XGBoost: pip install 'selfpab[baselines]' ({error})"
-        ) from error
+    check_growable()
+    import xgboost
+
     data = xgboost.QuantileDMatrix(rows, truth, weight=weights, max_bin=growth.bins, nthread=1)
     settings = {
         "objective": "multi:softprob",

@@ -277,6 +277,13 @@ def test_settings_that_do_not_fit_are_refused(toy):
         fresh_head(QUICK, 2, 12, 3)
 
 
+def test_trees_that_cannot_grow_are_told_before_the_training(toy, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "xgboost", None)
+    with pytest.raises(RuntimeError, match=r"pip install 'selfpab\[baselines\]'"):
+        FinetunedClassifier("pretrained", toy.upstream(), toy.three, QUICK, 0)
+    FinetunedClassifier("pretrained", toy.upstream(), toy.three, replace(QUICK, context_trees=0), 0)
+
+
 def test_padded_windows_train(toy):
     """Runs shorter than a window: frames behind the end reach neither the means nor the loss."""
     upstream = toy.upstream()
