@@ -106,7 +106,7 @@ class FinetunedClassifier:
             pool = Pool(self.pool, self.extractor)
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
         if isinstance(network.head, Head) and network.head.context is not None:
-            network.head.context.taught(material, self.extractor, seed_of("trees", self.seed))
+            network.head.context.taught(material, self.extractor, config.augment, seed_of("trees", self.seed))
         self.weights = class_weights(material.shares(), config.rare_power) if config.rare_power else None
         self.facts = self._facts(material)
 

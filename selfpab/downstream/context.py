@@ -17,9 +17,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.forest import Forest, Growth, grown
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.statistics import CHANNELS, STATISTICS
+from selfpab.seeding import seed_of
 
 if TYPE_CHECKING:
     from selfpab.downstream.material import Material
@@ -102,15 +104,15 @@ class ContextReader(nn.Module):
         return self.standard(around).clamp(-FURTHEST, FURTHEST)
 
     @torch.no_grad()
-    def taught(self, material: Material, extractor: Extractor, seed: int) -> None:
-        """Let its trees grow on the training frames, of frequent classes on every so manieth."""
+    def taught(self, material: Material, extractor: Extractor, augment: AugmentConfig, seed: int) -> None:
+        """Let its trees grow on the training frames, altered once, of frequent classes on every so manieth."""
         if self.forest is None:
             return
         counts = material.counts()
         every = np.maximum(1, counts // FRAMES_OF_A_CLASS)
         rows, truths = [], []
-        for windows, truth in material.thinned(every, at_once=WINDOWS_AT_ONCE):
-            spectra, valid, _ = material.spectra(windows, extractor)
+        for place, (windows, truth) in enumerate(material.thinned(every, at_once=WINDOWS_AT_ONCE)):
+            spectra, valid, _ = material.spectra(windows, extractor, augment, seed_of("augment trees", seed, place))
             rows.append(self.around(spectra, valid).cpu().numpy()[truth >= 0])
             truths.append(truth[truth >= 0])
         truth = np.concatenate(truths)

@@ -29,7 +29,8 @@ class Growth:
     rows: float = 0.7  # share of the rows that a tree sees
     columns: float = 0.3  # share of the values that it may ask for
     bins: int = 64  # of each value
-    lightest: float = 4.0  # sum of the Hessian in a leaf
+    lightest: float = 20.0  # sum of the Hessian in a leaf
+    ridge: float = 5.0  # penalty on the square of a leaf's values
 
 
 class Forest(nn.Module):
@@ -103,6 +104,7 @@ def grown(
         "subsample": growth.rows,
         "colsample_bytree": growth.columns,
         "min_child_weight": growth.lightest,
+        "reg_lambda": growth.ridge,
         "seed": seed,
         "nthread": 1,  # sums of several threads would depend on their number
     }

@@ -156,7 +156,7 @@ def test_trees_grow_on_every_training_frame_of_a_rare_class(both, toy, monkeypat
     assert every.max() > 1
     reader = classifier.extractor.network.head.context
     before = {name: values.clone() for name, values in reader.forest.state_dict().items()}
-    reader.taught(material, classifier.extractor, 7)
+    reader.taught(material, classifier.extractor, AugmentConfig(), 7)
     reader.forest.load_state_dict(before)
     assert (told["trees"], told["classes"], told["seed"], told["growth"].depth) == (3, 3, 7, 6)
     assert np.bincount(told["truth"], minlength=3).tolist() == np.ceil(counts / every).astype(int).tolist()

@@ -9,7 +9,7 @@ import torch
 from selfpab.downstream.forest import Forest, Growth, from_xgboost, grown
 
 xgboost = pytest.importorskip("xgboost", reason="the extra `baselines` is not installed")
-SMALL = Growth(depth=4, columns=1.0, lightest=1.0)
+SMALL = Growth(depth=4, columns=1.0, lightest=1.0, ridge=1.0)
 
 
 def rows_of(count=400, width=9, seed=0):
