@@ -69,6 +69,11 @@ def evaluate(
     """
     seeds = seed_list(config)
     check_workers(config.workers)
+    if config.search is None and (config.search_without or config.search_trials != EvaluateConfig.search_trials):
+        raise ConfigError(
+            "search_trials= and search_without= say how settings are searched for, and none are: say search=DATASET too, "
+            "or leave them out"
+        )
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"wanted one or more methods, each once, got {', '.join(names) or 'none'}")
     if make is method:
@@ -105,7 +110,7 @@ def evaluate(
             found = call.configs[part.name]  # with paths and precision as they were given: config.yaml may travel
             as_given = {key: getattr(given, key) for key in ("upstream", "pool", "precision")}
             if part.name in studies:  # it is done: to search anew around what was found would be another evaluation
-                as_given |= {"search": None, "search_without": ""}
+                as_given |= {"search": None, "search_without": "", "search_trials": EvaluateConfig.search_trials}
             settings = replace(found, seeds=str(part.seed), **as_given)
             write_text(part.folder / "config.yaml", dump("evaluate", settings))
         jobs = [

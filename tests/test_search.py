@@ -224,6 +224,11 @@ def test_evaluate_searches_on_another_data_set_and_says_so(people, tmp_path):
     kept = run / "spectr-mlp" / "seed-0" / "config.yaml"
     again = load(EvaluateConfig, preset=kept, section="evaluate")
     assert (again.search, again.search_without) == (None, "")  # it is done; to repeat this is not to search around it
+    for idle in ({"search_trials": 3}, {"search_without": "P001"}):
+        with pytest.raises(
+            ConfigError, match="say how settings are searched for, and none are: say search=DATASET too"
+        ):
+            evaluate(["spectr-mlp"], here, tmp_path / "idle", replace(again, **idle))
     assert again.spectr_mlp.rate == study["best"]["spectr_mlp.rate"]
     folds = {path: path.stat().st_mtime_ns for path in run.rglob("folds/*.json")}
     evaluate(["spectr-mlp"], here, run, again)
