@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from selfpab.batch_rows import rows_at
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.forest import Forest, Growth, grown
 from selfpab.features.normalisation import Normalisation
@@ -92,7 +93,8 @@ class ContextReader(nn.Module):
         found = []
         with torch.autocast(around.device.type, enabled=False):
             if self.members:
-                logits = torch.stack([member(self._seen(around)) for member in self.members])
+                seen = self._seen(around)
+                logits = torch.stack([member(seen) for member in self.members])
                 found.append(logits.float().softmax(-1).mean(0))
             if self.forest is not None:
                 found.append(self.forest(around).softmax(-1))
@@ -143,7 +145,7 @@ class ContextReader(nn.Module):
         count = torch.full_like(places[:, :1], frames) if valid is None else valid.sum(1, keepdim=True)
         last = (count - 1).clamp(min=0)
         parts = [statistics, spectrum]
-        parts += [_rows(statistics, (places + shift).clamp(min=0).minimum(last)) for shift in SHIFTS]
+        parts += [rows_at(statistics, (places + shift).clamp(min=0).minimum(last)) for shift in SHIFTS]
         parts += [_mean_around(statistics, places, count, reach) for reach in STATISTICS_AROUND]
         parts.append(_mean_around(spectrum, places, count, SPECTRUM_AROUND))
         return torch.cat(parts, dim=2)
@@ -183,13 +185,9 @@ def mixed(logits: Float[Tensor, "... K"], others: Float[Tensor, "G ... K"]) -> F
     return (own * (1 - SHARE * len(others)) + SHARE * others.sum(0)).clamp(min=1e-30).log()
 
 
-def _rows(values: Float[Tensor, "B R C"], places: Int[Tensor, "B T"]) -> Float[Tensor, "B T C"]:
-    return values.gather(1, places[..., None].expand(-1, -1, values.shape[2]))
-
-
 def _mean_around(values: Float[Tensor, "B T C"], places: Tensor, count: Tensor, reach: int) -> Float[Tensor, "B T C"]:
     """Mean over the real frames up to `reach` before and behind, by differences of running sums."""
     sums = F.pad(values.cumsum(1), (0, 0, 1, 0))
     stop = (places + reach + 1).minimum(count)
     first = (places - reach).clamp(min=0).minimum(stop)
-    return (_rows(sums, stop) - _rows(sums, first)) / (stop - first).clamp(min=1)[..., None]
+    return (rows_at(sums, stop) - rows_at(sums, first)) / (stop - first).clamp(min=1)[..., None]

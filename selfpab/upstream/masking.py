@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from selfpab.batch_rows import places_of_all, rows_at
 
 
 @dataclass(frozen=True)
@@ -86,26 +88,15 @@ def alter(
     # of every window three rows of bins: nothing, its band, everything; frames take one of them, a copy and no comparison
     band_mask = (cover(band, bands, config.bin_width, bins)[0] >= 0) & (draws.bins < config.bin_probability)[:, None]
     three = torch.stack([torch.zeros_like(band_mask), band_mask, torch.ones_like(band_mask)], dim=1)
-    mask = _rows(three, torch.where(hit & (zero | swap)[:, None], 2, valid.long()))
-    kept = _rows(1 - three.to(clean.dtype), torch.where(hit & zero[:, None], 2, valid.long()))
+    mask = rows_at(three, torch.where(hit & (zero | swap)[:, None], 2, valid.long()))
+    kept = rows_at(1 - three.to(clean.dtype), torch.where(hit & zero[:, None], 2, valid.long()))
     # a product, not masked_fill: that is six times as slow where a mask is repeated over channels
     altered = clean * kept[:, :, None, :]
     # others' rows only where one may have been put: as many in every window, so that a GPU need not be asked how many
     covered = _covered(starts, config.time_width, frames)
-    others = _rows(clean, source.gather(1, covered)) * _rows(kept, covered)[:, :, None, :]
-    altered.flatten(0, 1)[_places(covered, frames).flatten()] = others.flatten(0, 1)
+    others = rows_at(clean, source.gather(1, covered)) * rows_at(kept, covered)[:, :, None, :]
+    altered.flatten(0, 1)[places_of_all(covered, frames).flatten()] = others.flatten(0, 1)
     return altered, mask[:, :, None, :].expand_as(clean)
-
-
-def _rows(values: Shaped[Tensor, "B N ..."], places: Int[Tensor, "B P"]) -> Shaped[Tensor, "B P ..."]:
-    """values[b, places[b, p]]; whole rows at a time, where gather would copy number by number."""
-    rows = values.flatten(0, 1).index_select(0, _places(places, values.shape[1]).flatten())
-    return rows.unflatten(0, places.shape)
-
-
-def _places(places: Int[Tensor, "B P"], length: int) -> Int[Tensor, "B P"]:
-    """Of the same places among all windows' rows, `length` of each."""
-    return places + length * torch.arange(len(places), device=places.device)[:, None]
 
 
 def _covered(starts: Int[Tensor, "B K"], width: int, length: int) -> Int[Tensor, "B KW"]:
