@@ -2,9 +2,10 @@
 
 Its errors are others than those of the transformer, and the mean of both is better than either (docs/log.md, 2026-12-01). It
 reads the frame's spectrum on a logarithmic scale and its statistics, those of one and two seconds before and after, and means
-over up to ten seconds on either side; perceptrons that begin differently, and boosted trees, say what they make of it.
+over up to ten seconds on either side. Perceptrons that begin differently say what they make of it, and their probabilities
+and the encoder's are averaged; where these leave doubt, boosted trees are asked, too, and count as much as either.
 Legend: B windows, T frames, N frames of all windows, CF spectral features (156), S statistics (45), W values of a frame and
-what is around it, M perceptrons, G kinds of readers, K classes.
+what is around it, M perceptrons, K classes.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from selfpab.batch_rows import rows_at
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.forest import Forest, Growth, grown
+from selfpab.features.batch_rows import rows_at
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.statistics import CHANNELS, STATISTICS
 from selfpab.seeding import seed_of
@@ -35,8 +36,7 @@ BINS = 16  # of each axis, up to 15 Hz
 SMALLEST = 0.1  # added to a magnitude before its logarithm: about what a sensor at rest has
 FURTHEST = 5.0  # standard deviations
 INPUT_DROPOUT, DROPOUT = 0.1, 0.3
-SURE = 0.9  # the probability from which on the encoder's answer stands, whatever the others say (docs/log.md)
-SHARE = 0.25  # of the probabilities of each kind in the mean with the encoder's, where it is in doubt
+SURE = 0.9  # the probability from which on trees are not asked (docs/log.md)
 FRAMES_OF_A_CLASS = 8000  # so many and up to twice as many are told to trees, each counting for those left out
 WINDOWS_AT_ONCE = 32
 
@@ -48,8 +48,8 @@ class ContextReader(nn.Module):
 
     >>> reader = ContextReader(156, 10, members=2, hidden=8, trees=3).eval()
     >>> around = reader.around(torch.zeros(3, 119, 201))
-    >>> around.shape, reader.chances(around[0]).shape
-    (torch.Size([3, 119, 507]), torch.Size([2, 119, 10]))
+    >>> around.shape, reader.perceived(torch.full((119, 10), 0.1), around[0]).shape
+    (torch.Size([3, 119, 507]), torch.Size([119, 10]))
     """
 
     mean: Tensor
@@ -88,17 +88,21 @@ class ContextReader(nn.Module):
             seen[real] = self._seen(around[real])  # padding must not count as something seen
             return torch.stack([member(seen) for member in self.members])
 
-    def chances(self, around: Float[Tensor, "N W"]) -> Float[Tensor, "G N K"]:
-        """Probabilities of each kind, for prediction: the mean of the perceptrons', the trees'. around : as `around` gives."""
-        found = []
+    def perceived(self, own: Float[Tensor, "N K"], around: Float[Tensor, "N W"]) -> Float[Tensor, "N K"]:
+        """The mean of the encoder's probabilities and the perceptrons'. around : as `around` gives it."""
+        if not self.members:
+            return own
         with torch.autocast(around.device.type, enabled=False):
-            if self.members:
-                seen = self._seen(around)
-                logits = torch.stack([member(seen) for member in self.members])
-                found.append(logits.float().softmax(-1).mean(0))
-            if self.forest is not None:
-                found.append(self.forest(around).softmax(-1))
-        return torch.stack(found)
+            seen = self._seen(around)
+            each = [member(seen.to(_precision_of(member))).float().softmax(-1) for member in self.members]
+        return (own + torch.stack(each).mean(0)) / 2
+
+    def judged(self, perceived: Float[Tensor, "N K"], around: Float[Tensor, "N W"]) -> Float[Tensor, "N K"]:
+        """The mean with the trees' probabilities as one more; for frames `in_doubt`."""
+        if self.forest is None:
+            return perceived
+        kinds = 2 if self.members else 1
+        return (kinds * perceived + self.forest(around).softmax(-1)) / (kinds + 1)
 
     def _seen(self, around: Float[Tensor, "N W"]) -> Float[Tensor, "N W"]:
         """What the perceptrons are given."""
@@ -167,22 +171,23 @@ class Perceptron(nn.Sequential):
         )
 
 
-def in_doubt(logits: Float[Tensor, "... K"]) -> Bool[Tensor, "..."]:
-    """Which frames the encoder is not sure of."""
-    return logits.float().softmax(-1).amax(-1) < SURE
+def in_doubt(perceived: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
+    """Which frames nobody is sure of yet."""
+    return perceived.amax(-1) < SURE
 
 
-def mixed(logits: Float[Tensor, "... K"], others: Float[Tensor, "G ... K"]) -> Float[Tensor, "... K"]:
-    """The logarithm of a mean of probabilities: `SHARE` of it from each of the others, the rest from the one.
+def log_of(chances: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:
+    """The logarithm, whose softmax are these probabilities again: whatever takes logits takes it.
 
-    Its softmax is that mean: whatever takes logits takes it.
-
-    >>> one, others = torch.tensor([[0.0, 50.0]]), torch.tensor([[[1.0, 0.0]], [[0.5, 0.5]]])
-    >>> mixed(one, others).exp().numpy().round(3)
-    array([[0.375, 0.625]], dtype=float32)
+    >>> log_of(torch.tensor([0.25, 0.75, 0.0])).softmax(-1).tolist()
+    [0.25, 0.75, 0.0]
     """
-    own = logits.float().softmax(-1)
-    return (own * (1 - SHARE * len(others)) + SHARE * others.sum(0)).clamp(min=1e-30).log()
+    return chances.clamp(min=1e-30).log()
+
+
+def _precision_of(perceptron: nn.Module) -> torch.dtype:
+    """Of its weights, which prediction may have in bf16."""
+    return next(values.dtype for part in perceptron.children() if (values := getattr(part, "weight", None)) is not None)
 
 
 def _mean_around(values: Float[Tensor, "B T C"], places: Tensor, count: Tensor, reach: int) -> Float[Tensor, "B T C"]:

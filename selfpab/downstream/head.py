@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from selfpab.baselines.deepconvlstm import DeepConvLSTM
-from selfpab.downstream.context import ContextReader, in_doubt, mixed
+from selfpab.downstream.context import ContextReader, in_doubt, log_of
 from selfpab.upstream.encoder import Encoder
 from selfpab.upstream.packed_products import rectified
 
@@ -28,7 +28,7 @@ class Head(nn.Module):
     hidden : units of the MLP; 0: one linear layer, the "prediction head" of Spectrograms + TE (section 4.2).
     weighted : sum up all layers; else take the last one, as the release does.
     dropout : of the sum and of the hidden units, in training; ours.
-    context : reads the network's inputs beside it, and of frames in doubt their probabilities are averaged; ours.
+    context : reads the network's inputs beside it, and their probabilities are averaged; ours.
 
     >>> Head(4, 192, 1028, 7)(torch.zeros(4, 2, 599, 192)).shape
     torch.Size([2, 599, 7])
@@ -58,14 +58,16 @@ class Head(nn.Module):
         return self.beside_context(self.classified(self.features(states)), inputs, valid)
 
     def beside_context(self, logits: Float[Tensor, "B T K"], inputs: Inputs, valid: Valid) -> Float[Tensor, "B T K"]:
-        """Where they are in doubt averaged with what the `context` says, if there is one."""
+        """Together with what the `context` says, where there is one."""
         if self.context is None:
             return logits
         if inputs is None:
             raise ValueError("this head also reads what the encoder was given, and got its layers alone")
-        around = self.context.around(inputs, valid)
-        chances = self.context.chances(around.flatten(0, 1)).unflatten(1, around.shape[:2])
-        return torch.where(in_doubt(logits)[..., None], mixed(logits, chances), logits.float())
+        around = self.context.around(inputs, valid).flatten(0, 1)
+        perceived = self.context.perceived(logits.float().softmax(-1).flatten(0, 1), around)
+        doubt = in_doubt(perceived)[:, None]
+        # of all frames, for a graph that is exported cannot choose; prediction asks for those in doubt alone
+        return log_of(torch.where(doubt, self.context.judged(perceived, around), perceived)).view_as(logits)
 
     def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
         """Logits of what `features` or `summed` gave."""

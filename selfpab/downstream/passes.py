@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from selfpab.core_threads import one_core_each
-from selfpab.downstream.context import ContextReader, in_doubt, mixed
+from selfpab.downstream.context import ContextReader, in_doubt, log_of
 from selfpab.downstream.cuts import Cuts, frame_pieces
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.spans import Spans
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from selfpab.downstream.states import Extractor
 
 AT_ONCE = 16  # windows per forward pass
-ROWS_AT_ONCE = 256  # for every new number of rows products are made ready, and kept: so many or a multiple
 FRAMES_AT_ONCE = {"cpu": 2048, "cuda": 1 << 16}  # in prediction, a thread: what a layer makes of them fits into a cache
 
 
@@ -154,7 +153,7 @@ class Block:
         head, encoder = self.network.head, self.network.encoder
         assert isinstance(head, Head)
 
-        def of(places: Tensor) -> Tensor:
+        def of(places: Tensor, _: np.ndarray) -> Tensor:
             frames = self.features[places]
             layers = [frames] if encoder is None else encoder.layer_outputs(frames, self._valid(places))
             return head.classified(head.summed(layers)).float()
@@ -162,30 +161,32 @@ class Block:
         return self._in_parts(of, windows)
 
     def beside_context(self, logits: Float[Tensor, "B T K"], windows: np.ndarray) -> Float[Tensor, "B T K"]:
-        """As the head has it; the `context` is asked only of frames in doubt."""
+        """As the head has it; trees are asked only of frames in doubt."""
         context = self.context
         assert context is not None
-        places = self.places[torch.from_numpy(windows).to(self.places.device)]
-        doubt = in_doubt(logits) & (places != len(self.features) - 1)
-        for at in torch.split(torch.nonzero(doubt.any(1)).flatten(), self.few):
-            rows = doubt[at]
-            around = context.around(self.bare[places[at]], self._valid(places[at]))[rows]
-            extra = -len(around) % ROWS_AT_ONCE
-            chances = context.chances(torch.cat([around, around[:1].expand(extra, -1)]))[:, : len(around)]
-            changed = logits[at]
-            changed[rows] = mixed(changed[rows], chances)
-            logits[at] = changed
-        return logits
+        own = dict(zip(windows.tolist(), logits.softmax(-1), strict=True))
+
+        def of(places: Tensor, part: np.ndarray) -> Tensor:
+            around = context.around(self.bare[places], self._valid(places)).flatten(0, 1)
+            chances = torch.stack([own[window] for window in part.tolist()]).flatten(0, 1)
+            chances = context.perceived(chances, around)
+            doubt = torch.nonzero(in_doubt(chances) & (places != len(self.features) - 1).flatten()).flatten()
+            chances[doubt] = context.judged(chances[doubt], around[doubt])
+            return log_of(chances).unflatten(0, places.shape)
+
+        return self._in_parts(of, windows)
 
     def _valid(self, places: Tensor) -> Tensor | None:
         return None if self.extractor.attend_padding else places != len(self.features) - 1
 
-    def _in_parts(self, of: Callable[[Tensor], Tensor], windows: np.ndarray) -> Tensor:
+    def _in_parts(self, of: Callable[[Tensor, np.ndarray], Tensor], windows: np.ndarray) -> Tensor:
+        """What `of` makes of the frames that windows hold, and their numbers, a few at a time."""
         found = []
         with autocast(self.extractor.precision, self.extractor.device):
             for at in range(0, len(windows), self.few):
                 part = windows[at : at + self.few]
-                found.append(of(self.places[np.pad(part, (0, -len(part) % self.step), mode="edge")])[: len(part)])
+                whole = np.pad(part, (0, -len(part) % self.step), mode="edge")
+                found.append(of(self.places[torch.from_numpy(whole).to(self.places.device)], whole)[: len(part)])
         return torch.cat(found)
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from selfpab.batch_rows import places_of_all, rows_at
+from selfpab.features.batch_rows import places_of_all, rows_at
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.classifier import FinetunedClassifier
-from selfpab.downstream.context import ContextReader, mixed
+from selfpab.downstream.context import ContextReader, in_doubt
 from selfpab.downstream.finetuning import FinetuneConfig, fresh_head
 from selfpab.downstream.forest import Forest
 from selfpab.downstream.head import Head, Network, head_from
@@ -96,12 +96,27 @@ def test_padding_is_as_if_it_were_not_there(count):
     np.testing.assert_allclose(reader.standard.running_mean, 0.01 * seen.mean(0), rtol=1e-3, atol=1e-4)
 
 
-def test_the_mean_is_one_of_probabilities():
-    one, others = torch.randn(2, 5, 3), torch.randn(2, 2, 5, 3).softmax(-1)
-    wanted = 0.5 * one.softmax(-1) + 0.25 * others[0] + 0.25 * others[1]
-    torch.testing.assert_close(mixed(one, others).softmax(-1), wanted)
-    torch.testing.assert_close(mixed(one, others[:1]).softmax(-1), 0.75 * one.softmax(-1) + 0.25 * others[0])
-    assert torch.isfinite(mixed(torch.tensor([[[500.0, 0.0]]]), torch.tensor([[[[1.0, 0.0]]]]))).all()
+@pytest.mark.parametrize(("members", "trees"), [(2, 3), (2, 0), (0, 3)])
+def test_encoder_perceptrons_and_trees_count_alike(members, trees):
+    reader = ContextReader(156, 3, members=members, hidden=4, trees=trees, depth=2).eval()
+    if trees:
+        reader.forest.leaves.normal_()
+        reader.forest.below.normal_()
+    own, around = torch.randn(50, 3).softmax(-1), torch.randn(50, 507)
+    with torch.no_grad():
+        perceived = reader.perceived(own, around)
+        judged = reader.judged(perceived, around)
+        each = [own]
+        if members:
+            each.append(
+                torch.stack([one(reader.standard(around).clamp(-5, 5)).softmax(-1) for one in reader.members]).mean(0)
+            )
+        torch.testing.assert_close(perceived, torch.stack(each).mean(0))
+        if trees:
+            each.append(reader.forest(around).softmax(-1))
+            assert torch.abs(judged - perceived).max() > 0.01
+    torch.testing.assert_close(judged, torch.stack(each).mean(0))
+    assert torch.equal(in_doubt(own), own.max(1).values < 0.9)
 
 
 def trained(toy, config, seed=3):
@@ -175,7 +190,7 @@ def test_trees_grow_on_every_training_frame_of_a_rare_class(both, toy, monkeypat
 
 @pytest.mark.parametrize("sure", [0.0, "half", 1.1])
 @pytest.mark.parametrize("few", [2, 1000])
-def test_frames_in_doubt_get_the_mean_of_all_and_the_others_stay(both, toy, monkeypatch, sure, few):
+def test_what_is_predicted_is_the_mean_and_trees_are_heard_where_there_is_doubt(both, toy, monkeypatch, sure, few):
     monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 11 * few)
     classifier = both[0]
     recording = toy.person("c", ((0, 203, 0.0), (203, 230, 5.0), (230, 1100, 7.0)), seed=4)
@@ -186,13 +201,14 @@ def test_frames_in_doubt_get_the_mean_of_all_and_the_others_stay(both, toy, monk
         own = network.head.classified(network.head.features(network.states(spectra, valid))).softmax(-1)
         context = network.head.context
         trees = context.forest(context.around(spectra, valid).flatten(0, 1)).unflatten(0, valid.shape).softmax(-1)
-        mean = 0.5 * own + 0.25 * context(spectra, valid).softmax(-1).mean(0) + 0.25 * trees
-        best = own.amax(-1)
+        perceptrons = context(spectra, valid).softmax(-1).mean(0)
+        two, mean = (own + perceptrons) / 2, (own + perceptrons + trees) / 3
+        best = two.amax(-1)
         sure = float(best[valid].median()) + 1e-4 if sure == "half" else sure
         monkeypatch.setattr("selfpab.downstream.context.SURE", sure)
-        wanted = torch.where((best < sure)[..., None], mean, own)
+        wanted = torch.where((best < sure)[..., None], mean, two)
         whole = network(spectra, valid).softmax(-1)
-    assert torch.abs(mean - own).max() > 0.01
+    assert min(torch.abs(mean - two).max(), torch.abs(two - own).max()) > 0.01
     torch.testing.assert_close(whole[valid], wanted[valid])
     looks = extractor.lazily(recording, spans).looks(network.head, lambda logits: logits.softmax(-1).numpy())
     for row, (_, values) in enumerate(looks):

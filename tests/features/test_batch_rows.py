@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from selfpab.batch_rows import places_of_all, rows_at
+from selfpab.features.batch_rows import places_of_all, rows_at
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (3, 5, 2), (1, 5, 2, 4)])

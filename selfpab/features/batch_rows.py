@@ -20,10 +20,10 @@ def rows_at(values: Shaped[Tensor, "B N ..."], places: Int[Tensor, "B P"]) -> Sh
     return rows.unflatten(0, places.shape)
 
 
-def places_of_all(places: Int[Tensor, "B P"], length: int) -> Int[Tensor, "B P"]:
+def places_of_all(places: Int[Tensor, "B P"], length: int | torch.SymInt) -> Int[Tensor, "B P"]:
     """The same places among the rows of all windows, `length` of each.
 
     >>> places_of_all(torch.tensor([[1], [0]]), 2).tolist()
     [[1], [2]]
     """
-    return places + length * torch.arange(places.shape[0], device=places.device)[:, None]
+    return places + torch.arange(places.shape[0], device=places.device)[:, None] * length
