@@ -5,6 +5,8 @@ Legend: B windows, N rows of each, P places.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
@@ -20,8 +22,8 @@ def rows_at(values: Shaped[Tensor, "B N ..."], places: Int[Tensor, "B P"]) -> Sh
     return rows.unflatten(0, places.shape)
 
 
-def places_of_all(places: Int[Tensor, "B P"], length: int | torch.SymInt) -> Int[Tensor, "B P"]:
-    """The same places among the rows of all windows, `length` of each.
+def places_of_all(places: Int[Tensor, "B P"], length: Any) -> Int[Tensor, "B P"]:
+    """The same places among the rows of all windows, `length` of each: an int, or what stands for one in a graph.
 
     >>> places_of_all(torch.tensor([[1], [0]]), 2).tolist()
     [[1], [2]]
