@@ -86,7 +86,7 @@ class ContextReader(nn.Module):
         with torch.autocast(inputs.device.type, enabled=False):
             seen = torch.zeros_like(around)
             seen[real] = self._seen(around[real])  # padding must not count as something seen
-            return torch.stack([member(seen) for member in self.members])
+        return torch.stack([member(seen) for member in self.members])
 
     def perceived(self, own: Float[Tensor, "N K"], around: Float[Tensor, "N W"]) -> Float[Tensor, "N K"]:
         """The mean of the encoder's probabilities and the perceptrons'. around : as `around` gives it."""
