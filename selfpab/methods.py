@@ -57,6 +57,8 @@ PLUS = FinetuneConfig(  # how each of these was found to help: docs/log.md
     clip=1.0,
     mlp_dropout=0.1,
     augment=AugmentConfig(tilt_deg=4.0, gain=0.03),
+    context_members=2,
+    context_trees=60,
     rare_power=0.2,
 )
 OFF = FinetuneConfig()
