@@ -39,6 +39,20 @@ class Fault:
 
 FAULTS = [
     Fault(
+        "a value on a cut sent to the left of a tree",
+        "selfpab/downstream/forest.py",
+        ">= below.index_select",
+        "> below.index_select",
+        "tests/downstream/test_forest.py",
+    ),
+    Fault(
+        "trees never heard in predictions",
+        "selfpab/downstream/passes.py",
+        "chances[doubt] = context.judged(chances[doubt], around[doubt])",
+        "chances[doubt] = chances[doubt]",
+        "tests/downstream/test_context.py",
+    ),
+    Fault(
         "padding counted as seconds around a frame",
         "selfpab/downstream/context.py",
         "if valid is None else valid.sum(1, keepdim=True)",

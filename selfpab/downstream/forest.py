@@ -60,10 +60,8 @@ class Forest(nn.Module):
         place = torch.zeros(rows.shape[0], trees, dtype=torch.long, device=rows.device)  # within the tree
         for _ in range(self.depth):
             node = (place + every * nodes).flatten()
-            right = rows.gather(1, asked.index_select(0, node).view_as(place)) >= below.index_select(0, node).view_as(
-                place
-            )
-            place = 2 * place + 1 + right
+            values = rows.gather(1, asked.index_select(0, node).view_as(place))
+            place = 2 * place + 1 + (values >= below.index_select(0, node).view_as(place))
         leaf = place - nodes + every * (nodes + 1)
         return self.leaves.flatten(0, 1).index_select(0, leaf.flatten()).unflatten(0, leaf.shape).sum(1) + self.start
 
