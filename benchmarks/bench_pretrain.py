@@ -71,6 +71,28 @@ def attention_rows() -> list[tuple[str, float, str]]:
         ("attention of one layer of small, plain products", plain, "s"),
         ("attention of one layer of small, torch's fused kernel", fused, "s"),
         ("attention: fused / plain", ratio, "x"),
+        *prediction_rows(119, 16, 4, 48),
+        *prediction_rows(599, 2, 6, 250),
+    ]
+
+
+@torch.inference_mode()
+def prediction_rows(frames: int, windows: int, heads: int, width: int) -> list[tuple[str, float, str]]:
+    """The fused kernel of prediction, in bf16, on so many frames, and on a multiple of 32 of which it looks past the last."""
+    whole = -(-frames // 32) * 32
+    keep = (torch.arange(whole) < frames).expand(windows, 1, 1, whole)
+    inputs = torch.randn(3, windows, heads, whole, width).bfloat16()
+    short = inputs[..., :frames, :].contiguous()
+    padded, bare, ratio = paired_s(
+        lambda: F.scaled_dot_product_attention(*inputs, attn_mask=keep),
+        lambda: F.scaled_dot_product_attention(*short),
+        repeat=31,
+    )
+    about = f"{windows} windows, {heads} heads of {width}"
+    return [
+        (f"attention forwards, {about}, {frames} frames", bare, "s"),
+        (f"the same, {whole} with a mask", padded, "s"),
+        (f"attention forwards: {frames} / {whole} with a mask", ratio, "x"),
     ]
 
 

@@ -23,6 +23,7 @@ from selfpab.downstream.head import Head, Network
 from selfpab.downstream.spans import Spans
 from selfpab.features.uprightness import Turns
 from selfpab.recording import Recording
+from selfpab.upstream.encoder import multiplies_tiles
 from selfpab.upstream.engine import Precision, autocast, resolved_precision
 from selfpab.upstream.packed_products import with_packed_products
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from selfpab.downstream.states import Extractor
 
 AT_ONCE = 16  # windows per forward pass
+TILE = 32  # frames
 FRAMES_AT_ONCE = {"cpu": 2048, "cuda": 1 << 16}  # in prediction, a thread: what a layer makes of them fits into a cache
 
 
@@ -102,7 +104,9 @@ class Block:
 
     features : what the encoder projects the frames to, (F + 1, D).
     bare : what it was given of them, (F + 1, CF).
-    places : which frames each window holds, (B, T).
+    places : which frames each window holds, (B, T); the encoder's windows are made longer with the last one, where it is
+        faster so (`comfortable_length`).
+    length : T.
     few, step : windows in one call of the network, and what their number is a multiple of: for every new number products
         would be made ready anew, and kept.
     """
@@ -112,6 +116,7 @@ class Block:
     features: Tensor
     bare: Tensor
     places: Tensor
+    length: int
     few: int
     step: int
 
@@ -129,8 +134,13 @@ class Block:
         real = cuts.starts >= 0
         starts, first, inverse = np.unique(cuts.starts[real], return_index=True, return_inverse=True)
         stops = cuts.stops[real][first]
-        places = np.full(cuts.starts.shape, len(starts))
-        places[real] = inverse
+        windows, length = cuts.starts.shape
+        # the release lets frames attend to what stands behind the end: there must be no more of it
+        whole = (
+            length if extractor.attend_padding else comfortable_length(length, extractor.precision, extractor.device)
+        )
+        places = np.full((windows, whole), len(starts))
+        places[:, :length][real] = inverse
         parts = []
         for begin in range(0, len(starts), FRAMES_AT_ONCE[extractor.device.type] // 2):
             rows = slice(begin, begin + FRAMES_AT_ONCE[extractor.device.type] // 2)
@@ -141,7 +151,8 @@ class Block:
         with autocast(extractor.precision, extractor.device):
             bare = torch.cat(parts)
             features = bare if network.encoder is None else network.encoder.projection(bare)
-        return Block(network, extractor, features, bare, torch.from_numpy(places).to(extractor.device), few, step)
+        where = torch.from_numpy(places).to(extractor.device)
+        return Block(network, extractor, features, bare, where, length, few, step)
 
     @property
     def context(self) -> ContextReader | None:
@@ -156,7 +167,7 @@ class Block:
         def of(places: Tensor, _: np.ndarray) -> Tensor:
             frames = self.features[places]
             layers = [frames] if encoder is None else encoder.layer_outputs(frames, self._valid(places))
-            return head.classified(head.summed(layers)).float()
+            return head.classified(head.summed(layers))[:, : self.length].float()
 
         return self._in_parts(of, windows)
 
@@ -167,6 +178,7 @@ class Block:
         own = dict(zip(windows.tolist(), logits.softmax(-1), strict=True))
 
         def of(places: Tensor, part: np.ndarray) -> Tensor:
+            places = places[:, : self.length]
             around = context.around(self.bare[places], self._valid(places)).flatten(0, 1)
             chances = torch.stack([own[window] for window in part.tolist()]).flatten(0, 1)
             chances = context.perceived(chances, around)
@@ -188,6 +200,17 @@ class Block:
                 whole = np.pad(part, (0, -len(part) % self.step), mode="edge")
                 found.append(of(self.places[torch.from_numpy(whole).to(self.places.device)], whole)[: len(part)])
         return torch.cat(found)
+
+
+def comfortable_length(frames: int, precision: Precision, device: torch.device) -> int:
+    """So many frames, or a few more that are looked past: attention in tiles is half as slow again where its maps end in the
+    middle of one (119 frames take 2.9 ms, 128 with a mask 1.9; `benchmarks/bench_pretrain.py attention`).
+
+    >>> comfortable_length(119, "fp32", torch.device("cpu"))
+    119
+    """
+    tiles = device.type == "cpu" and resolved_precision(precision, device) == "bf16" and multiplies_tiles()
+    return -(-frames // TILE) * TILE if tiles else frames
 
 
 def _doubtful(starts: np.ndarray, unsure: Sequence[np.ndarray], firsts: np.ndarray, counts: np.ndarray) -> np.ndarray:

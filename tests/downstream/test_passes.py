@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selfpab.downstream.head import Head, Network
-from selfpab.downstream.passes import FRAMES_AT_ONCE, for_prediction, half_precision
+from selfpab.downstream.passes import FRAMES_AT_ONCE, comfortable_length, for_prediction, half_precision
 from selfpab.downstream.states import Extractor
 from selfpab.upstream.encoder import Encoder
 from selfpab.upstream.packed_products import packed
@@ -50,6 +50,25 @@ def test_a_pass_gives_what_the_head_makes_of_the_states(toy, gapped, normalisati
             assert first == wanted
             np.testing.assert_allclose(one, other.numpy(), rtol=1e-5, atol=1e-5)
     assert min(spans.counts) < 11 == max(spans.counts)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_windows_made_longer_for_tiles_say_the_same(encoder, gapped, monkeypatch, padded):
+    """Frames added behind the end are looked past, and where the release attends to the end none is added."""
+    monkeypatch.setattr("selfpab.downstream.passes.multiplies_tiles", lambda: True)
+    seen, layers = [], Encoder.layer_outputs
+    monkeypatch.setattr(
+        Encoder, "layer_outputs", lambda self, x, valid: (seen.append(x.shape[1]), layers(self, x, valid))[1]
+    )
+    extractor = replace(encoder, precision="bf16", attend_padding=padded)
+    head = Head(2, 12, 5, 3)
+    spans = extractor.spans(gapped, step=4)
+    found = looks_of(extractor, gapped, spans, head)
+    assert set(seen) == {11 if padded else 32}
+    assert comfortable_length(32, "bf16", torch.device("cpu")) == 32
+    assert comfortable_length(33, "bf16", torch.device("cpu")) == 64
+    for (_, one), other in zip(found, slow_logits(extractor, gapped, spans, head), strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=0.02)
 
 
 def test_a_pass_without_an_encoder_and_with_the_last_layer_alone(toy, gapped, normalisation, encoder):
