@@ -88,6 +88,7 @@ def _predicted(
     prediction.write(folder, csv=config.csv)
     facts = {"windows": windows, "overlap": config.overlap, "uncertain_below": threshold, **_counts(prediction, config)}
     facts["decision"] = model.decision and model.decision.by_name(prediction.activities)
+    facts["decision_over_s"] = 1 + 2 * (model.decision.around_s if model.decision else 0)
     if config.report:
         info = _info(recording, about, config, facts) | {"quality": quality_of(recording, folder.name)}
         write_report(prediction, info, folder / PAGE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from selfpab.activities import Activities
 from selfpab.core_threads import one_core_each
 from selfpab.evaluation.clock import answer_columns, nullable, second_rows, second_times
 from selfpab.features.enmo import enmo_mg
-from selfpab.inference.decisions import Decision, decide, last_cut
+from selfpab.inference.decisions import Decision, averaged, last_cut, named_of
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Recording
@@ -72,11 +73,11 @@ def second_table(
         mean[missing] = np.nan
         return _Seconds(rows, mean, enmo, gap, missing)
 
-    def table(some: _Seconds) -> pl.DataFrame:
+    def table(some: _Seconds, worth: np.ndarray) -> pl.DataFrame:
         rows, mean, enmo, gap, missing = some
         kinds = {kind: touched[rows] for kind, touched in marked.items()}
         columns = {"time": second_times(recording.start, first + rows.start, len(gap))}
-        named = mean.argmax(axis=1) if decision is None else decide(mean, decision)
+        named = worth.argmax(axis=1) if decision is None else named_of(worth, decision)
         columns |= answer_columns(mean, missing, activities, named)
         columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
         taken_off = [kinds.get(kind, nowhere[rows]) for kind in (NON_WEAR, *NON_WEAR_OF.values())]
@@ -89,7 +90,7 @@ def second_table(
     blocks = list(_blocks(recording, rows_of, count))
     means = one_core_each(partial(_means, recording, frames, chances, rows_of), blocks)
     found = (with_marks(rows, *values) for (_, rows), values in zip(blocks, means, strict=True))
-    return one_table(map(table, _pieces(found, decision)))
+    return one_table(starmap(table, _pieces(found, decision)))
 
 
 class _Seconds(NamedTuple):
@@ -102,20 +103,33 @@ class _Seconds(NamedTuple):
     missing: np.ndarray  # bool (R,): no answer
 
 
-def _pieces(blocks: Iterable[_Seconds], decision: Decision | None) -> Iterator[_Seconds]:
-    """The same in pieces of about `ROWS_AT_ONCE` seconds, cut where the decision does not ask what is on the other side."""
+def _pieces(blocks: Iterable[_Seconds], decision: Decision | None) -> Iterator[tuple[_Seconds, np.ndarray]]:
+    """The same in pieces of about `ROWS_AT_ONCE` seconds, and what their classes are named by: probabilities, averaged if
+    the decision wants it. Cut where it does not ask what is on the other side."""
+    around = 0 if decision is None else decision.around_s
     waiting: list[_Seconds] = []
+    before: np.ndarray | None = None  # the last seconds of the piece that was given last
     for block in blocks:
         waiting.append(block)
         if block.rows.stop - waiting[0].rows.start < ROWS_AT_ONCE:
             continue
         whole = _joined(waiting)
-        cut = len(whole.gap) if decision is None else last_cut(whole.mean, decision)
+        known, worth = _with_neighbours(before, whole.mean, around)
+        # of the last seconds it is not known yet what they are averaged with
+        cut = len(worth) if decision is None else last_cut(worth[: len(worth) - around], decision)
         if cut:
-            yield _part(whole, 0, cut)
+            yield _part(whole, 0, cut), worth[:cut]
+            before = known[: len(known) - len(worth) + cut][-around:] if around else None
         waiting = [_part(whole, cut, len(whole.gap))] if cut < len(whole.gap) else []
     if waiting:
-        yield _joined(waiting)
+        whole = _joined(waiting)
+        yield whole, _with_neighbours(before, whole.mean, around)[1]
+
+
+def _with_neighbours(before: np.ndarray | None, mean: np.ndarray, around: int) -> tuple[np.ndarray, np.ndarray]:
+    """The seconds before and these, as they are; and these, averaged."""
+    known = mean if before is None else np.concatenate([before, mean])
+    return known, averaged(known, around)[len(known) - len(mean) :]
 
 
 def _joined(parts: Sequence[_Seconds]) -> _Seconds:

@@ -215,23 +215,33 @@ def treatment(facts: Mapping[str, Any]) -> list[str]:
     if "uncertain_below" in facts:
         done.append(
             "Every frame of one second, half a second apart, was given a probability for each activity; a second of the clock "
-            f"has the mean of its samples' probabilities{_naming(facts.get('decision'))}"
+            f"has the mean of its samples' probabilities{_naming(facts.get('decision'), facts.get('decision_over_s', 1))}"
         )
     return done
 
 
-def _naming(decision: Mapping[str, Any] | None) -> str:
-    """How an activity was named for them, by the decision in info.json: activities with weight and shortest_s."""
+def _naming(decision: Mapping[str, Any] | None, over_s: int) -> str:
+    """How an activity was named for them, by the decision in info.json: activities with weight and shortest_s.
+
+    over_s : so many seconds, itself in the middle, have a say in a second's activity.
+    """
     weights = {name: each["weight"] for name, each in (decision or {}).items()}
     shortest = {name: each["shortest_s"] for name, each in (decision or {}).items() if each["shortest_s"] > 1}
     weighted = len(set(weights.values())) > 1
-    if not weighted and not shortest:
+    if not weighted and not shortest and over_s == 1:
         return " and the most probable activity. Nothing was smoothed afterwards."
     words = ", and the activity whose probability is highest."
+    if over_s > 1:
+        words = f". It is named for the mean of {over_s} seconds, itself in the middle: the activity most probable in these."
     if weighted:
         low, high = min(weights, key=weights.__getitem__), max(weights, key=weights.__getitem__)
+        first = (
+            ". The activity named is"
+            if over_s == 1
+            else f". It is named for the mean of {over_s} seconds, itself in the middle, and"
+        )
         words = (
-            ". The activity named is not always the most probable one: so that rare activities are not overlooked, the "
+            f"{first} not always the most probable one: so that rare activities are not overlooked, the "
             f"probabilities are multiplied by weights from {weights[low]:.2g} ({low}) to {weights[high]:.2g} ({high}) first."
         )
     for seconds in sorted(set(shortest.values())):

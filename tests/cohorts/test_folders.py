@@ -133,13 +133,16 @@ def test_info_and_page_say_how_activities_were_named(study, tmp_path, config):
     assert "Nothing was smoothed afterwards." in (tmp_path / "plain" / "a" / "report.html").read_text("utf-8")
     shutil.copytree(config.model, tmp_path / "model")
     sure = Coverage(0.45, 0.8, 0.95)
-    trust = Trust(ProbabilityMap(1.0), Decision((0.5, 1.0), (1, 3)), sure, Intervals((1.0, 2.0), 0.9, 18, 40.0))
+    trust = Trust(ProbabilityMap(1.0), Decision((0.5, 1.0), (1, 3), 1), sure, Intervals((1.0, 2.0), 0.9, 18, 40.0))
     write_trust(tmp_path / "model" / CALIBRATION, trust)
     predict_folder([study / "a.parquet"], tmp_path / "out", replace(config, model=str(tmp_path / "model")))
-    assert json.loads((tmp_path / "out" / "a" / "info.json").read_text())["decision"] == {
+    info = json.loads((tmp_path / "out" / "a" / "info.json").read_text())
+    assert info["decision"] == {
         "sitting": {"weight": 0.5, "shortest_s": 1}, "walking": {"weight": 1.0, "shortest_s": 3},
     }  # fmt: skip
+    assert info["decision_over_s"] == 3
     page = (tmp_path / "out" / "a" / "report.html").read_text("utf-8")
+    assert "named for the mean of 3 seconds" in page
     assert "Bouts under 3 s of walking are given" in page
     assert "Nothing was smoothed" not in page
 

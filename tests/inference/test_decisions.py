@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selfpab.evaluation.answers import Answers
-from selfpab.inference.decisions import Decision, decide, fit_decision, last_cut, most_probable
+from selfpab.inference.decisions import Decision, averaged, decide, fit_decision, last_cut, most_probable
 
 
 def shares(*named, sure=0.6, classes=3):
@@ -129,9 +129,55 @@ def test_a_gain_that_may_be_chance_is_left():
     assert fit_decision({"0": person(rng, True)}) == most_probable(3)
 
 
+@pytest.mark.parametrize("around", [0, 1, 2, 5, 400])
+def test_a_loop_over_neighbours_agrees(around):
+    chance = np.random.default_rng(around)
+    p = chance.dirichlet([1, 1, 1], 300)
+    p[chance.random(300) < 0.1] = np.nan
+    p[:3], p[-1] = np.nan, np.nan
+    found = averaged(p, around)
+    for row in range(300):
+        near = [row] if np.isfinite(p[row]).all() else []
+        for step in (1, -1):
+            at = row + step
+            while near and 0 <= at < 300 and abs(at - row) <= around and np.isfinite(p[at]).all():
+                near.append(at)
+                at += step
+        np.testing.assert_allclose(found[row], p[near].mean(0) if near else [np.nan] * 3, atol=1e-12)
+    one = averaged(p.astype(np.float32), around)
+    assert one.dtype == np.float32
+    np.testing.assert_allclose(one, found, atol=1e-6)
+    assert averaged(p[:0], around).shape == (0, 3)
+
+
+def test_neighbours_have_a_say_in_the_name_and_in_no_probability():
+    p = shares(0, 0, 2, 0, 0)
+    assert decide(p, Decision((1, 1, 1), (1, 1, 1))).tolist() == [0, 0, 2, 0, 0]
+    assert decide(p, Decision((1, 1, 1), (1, 1, 1), around_s=1)).tolist() == [0] * 5
+    rows = np.repeat(p, 50, axis=0)
+    assert set(decide(rows, Decision((1, 1, 1), (1, 1, 1), around_s=1), rows_per_s=50)) == {0}
+    with pytest.raises(ValueError, match="wanted around_s of at least 0, got -1"):
+        Decision((1.0,), (1,), -1)
+
+
+def test_fitting_averages_where_that_helps():
+    """Single seconds of everybody look like another class, and no class is occasional."""
+    chance = np.random.default_rng(5)
+    people = {}
+    for name in "abcdef":
+        truth = np.repeat([0, 1, 2], 100)
+        said = truth.copy()
+        said[chance.choice(300, 60, replace=False)] = chance.integers(0, 3, 60)
+        people[name] = Answers(truth, shares(*said.tolist()))
+    found = fit_decision(people)
+    assert found.around_s > 0
+    assert found.shortest_s == (1, 1, 1)
+
+
 def test_json_and_back_and_what_is_none():
-    found = Decision((0.5, 1.0), (1, 3))
+    found = Decision((0.5, 1.0), (1, 3), 2)
     assert Decision.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert Decision.from_json({"weights": [0.5, 1.0], "shortest_s": [1, 3]}).around_s == 0  # as older models say it
     with pytest.raises(ValueError, match="one weight above 0"):
         Decision((0.0, 1.0), (1, 1))
     with pytest.raises(ValueError, match="for 2 classes"):

@@ -14,7 +14,7 @@ from selfpab.data.simulation import simulate
 from selfpab.evaluation.clock import per_second, second_rows
 from selfpab.features.framing import frame_starts
 from selfpab.inference import seconds as module
-from selfpab.inference.decisions import Decision
+from selfpab.inference.decisions import Decision, decide
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING, second_table
 from selfpab.recording import Mark, Recording, Segment
@@ -124,19 +124,24 @@ def test_a_table_in_pieces_is_the_same(rows, monkeypatch):
     assert pieces["gap"].sum() > 50
 
 
-@pytest.mark.parametrize("rows", [3, 10, 40])
-def test_a_bout_that_lies_across_two_pieces_is_decided_as_one(rows, monkeypatch):
-    """A class that needs some seconds would be given away in two stumps."""
+@pytest.mark.parametrize("rows", [1, 3, 10, 40])
+@pytest.mark.parametrize("around", [0, 1, 2])
+def test_a_bout_that_lies_across_two_pieces_is_decided_as_one(rows, around, monkeypatch):
+    """A class that needs some seconds would be given away in two stumps; and neighbours count from piece to piece."""
     chance = np.random.default_rng(0)
-    long = Recording("p", START, 50.0, np.zeros((50 * 400, 6), np.float32))
+    segments = (Segment(0, 5500, 0.0), Segment(5500, 5580, 112.0), Segment(5580, 50 * 400, 115.0))
+    long = Recording("p", START, 50.0, np.zeros((50 * 400, 6), np.float32), segments=segments)
     starts, stops = frame_starts(long.segments, frame_samples=50, hop_samples=25, to_the_end=True)
     codes = np.repeat(chance.integers(0, 2, 400), chance.integers(1, 12, 400))[: len(starts)]
     sure = np.where(codes, 0.2, 0.8) + chance.normal(0, 0.1, len(starts))
     frames = FrameProbabilities(np.stack([sure, 1 - sure], axis=1), starts, stops, 50)
-    decision = Decision((1.0, 0.9), (3, 4))
+    decision = Decision((1.0, 0.9), (3, 4), around)
     whole = second_table(long, frames, TWO, decision=decision)
+    p = whole.select("p_sitting", "p_walking").to_numpy().astype(np.float64)
+    named = decide(p, decision)
+    assert whole["activity"].to_list() == [None if name < 0 else TWO.codes[name] for name in named]
     plain = second_table(long, frames, TWO)
-    assert (whole["activity"] != plain["activity"]).sum() > 15
+    assert (whole["activity"] != plain["activity"]).sum() > (15, 10, 5)[around]
     monkeypatch.setattr(module, "BLOCK_SAMPLES", 70)
     monkeypatch.setattr(module, "ROWS_AT_ONCE", rows)
     monkeypatch.setattr(scratch_tables, "IN_MEMORY", 100)

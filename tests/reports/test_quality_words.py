@@ -184,6 +184,12 @@ def test_treatment_tells_how_activities_were_named():
         "multiplied by weights from 0.11 (walking) to 1 (running) first. Bouts under 3 s of running are given" in told
     )
     assert told.endswith("to the next best activity. Nothing else was smoothed.")
+    (_, over) = treatment({"uncertain_below": 0.6, "decision": weighted, "decision_over_s": 3})
+    assert "named for the mean of 3 seconds, itself in the middle, and not always the most probable one" in over
+    (_, over) = treatment({"uncertain_below": 0.6, "decision": plain, "decision_over_s": 5})
+    assert over.endswith(
+        "the mean of 5 seconds, itself in the middle: the activity most probable in these. Nothing else was smoothed."
+    )
     short = {"walking": {"weight": 1.0, "shortest_s": 2}, "running": {"weight": 1.0, "shortest_s": 2}}
     (_, told) = treatment({"uncertain_below": 0.6, "decision": short})
     assert (
