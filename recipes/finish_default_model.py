@@ -56,8 +56,8 @@ everybody. Macro F1 at 50 Hz, mean ± standard error over people (median); XGB: 
 {scores}
 
 That is what the folds say by themselves (`evaluate`; this model's classes weighted by their share in training). What `predict`
-names is decided by the calibration, which averages a second with its neighbours, favours rare classes and asks for bouts; with
-it, cross-fitted over the people of both data sets, each sample getting the name of its second, and XGB given the same help:
+names is decided by the calibration, which {neighbours}favours rare classes and asks for bouts; with it, cross-fitted over
+the people of both data sets, each sample getting the name of its second, and XGB given the same help:
 
 {decided}
 
@@ -212,6 +212,7 @@ if __name__ == "__main__":
             scores=table(["people", "n", "this model", "XGB", "difference"], score_rows(runs)),
             decided=table(["people", "named", "this model", "XGB", "difference"], decided_rows(with_decision)),
             activities=table(["", *columns], activity_rows(runs)),
+            neighbours=f"averages {1 + 2 * around} seconds, " if (around := trust.decision.around_s) else "",
             temperature=trust.map.temperature,
             floor=trust.map.floor,
             ece_before=before["ece"],
