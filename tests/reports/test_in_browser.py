@@ -92,7 +92,7 @@ def test_dragging_zooms_and_the_buttons_lead_back(opened, path, prediction):
     tab = opened(path)
     drag(tab, 0.25, 0.5)
     np.testing.assert_allclose(view(tab), (rows / 4, rows / 2), atol=rows / 200)
-    assert tab.locator("#view rect").count() >= 1
+    tab.wait_for_selector("#view rect", state="attached", timeout=5_000)  # drawn with the next picture
     drag(tab, 0.5, 0.4)
     first, stop = view(tab)
     assert stop - first == pytest.approx(rows / 40, rel=0.05)
