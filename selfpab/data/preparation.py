@@ -76,8 +76,9 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
             once.setdefault(pair or source, source)
         except RecordingError as error:
             problems.append(Problem(source.path, str(error)))
-    _check_pairs(config, list(once.values()), problems)
-    return list(once.values()), problems
+    found = list(once.values())
+    _check_pairs(config, found, problems)
+    return found, problems
 
 
 def _check_pairs(config: ReadConfig, found: Sequence[Source], problems: Sequence[Problem]) -> None:

@@ -93,8 +93,8 @@ class ContextReader(nn.Module):
         if not self.members:
             return own
         with torch.autocast(around.device.type, enabled=False):
-            seen = self._seen(around)
-            each = [member(seen.to(_precision_of(member))).float().softmax(-1) for member in self.members]
+            seen = self._seen(around).to(_precision_of(self.members[0]))
+            each = [member(seen).float().softmax(-1) for member in self.members]
         return (own + torch.stack(each).mean(0)) / 2
 
     def judged(self, perceived: Float[Tensor, "N K"], around: Float[Tensor, "N W"]) -> Float[Tensor, "N K"]:
