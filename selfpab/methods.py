@@ -25,6 +25,7 @@ from selfpab.config import ConfigError
 from selfpab.downstream import FinetuneConfig, FinetunedClassifier
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.signal_classifier import SignalClassifier, SignalConfig
+from selfpab.downstream.waveform import WaveformConfig
 from selfpab.evaluation.loso import Classifier
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream.checkpoint import Upstream, open_upstream
@@ -48,7 +49,7 @@ PLUS = FinetuneConfig(  # how each of these was found to help: docs/log.md
     rate=1e-3,
     unfreeze_at=0.0,
     validation_share=0.0,
-    overlap=60,
+    overlap=12,
     statistics=True,
     upright_share=0.5,
     schedule="cosine",
@@ -58,7 +59,7 @@ PLUS = FinetuneConfig(  # how each of these was found to help: docs/log.md
     mlp_dropout=0.1,
     augment=AugmentConfig(tilt_deg=4.0, gain=0.03),
     context_members=2,
-    context_trees=60,
+    waveform=WaveformConfig(width=64),
     rare_power=0.2,
 )
 OFF = FinetuneConfig()
@@ -74,7 +75,8 @@ OURS = (
     "mlp_dropout",
     "context_members",
     "context_hidden",
-    "context_trees",
+    "waveform",
+    "balanced_share",
     "rare_power",
 )
 

@@ -39,18 +39,25 @@ class Fault:
 
 FAULTS = [
     Fault(
-        "a value on a cut sent to the left of a tree",
-        "selfpab/downstream/forest.py",
-        ">= below.index_select",
-        "> below.index_select",
-        "tests/downstream/test_forest.py",
+        "what lies behind the end seen by convolutions",
+        "selfpab/downstream/waveform.py",
+        "samples[rows, :count]).to",
+        "samples[rows])[:, :count].to",
+        "tests/downstream/test_waveform.py",
     ),
     Fault(
-        "trees never heard in predictions",
-        "selfpab/downstream/passes.py",
-        "chances[doubt] = context.judged(chances[doubt], around[doubt])",
-        "chances[doubt] = chances[doubt]",
-        "tests/downstream/test_context.py",
+        "the first half of a frame taken for its middle",
+        "selfpab/downstream/frame_inputs.py",
+        "first = (pieces.shape[1] - self.samples) // 2",
+        "first = 0",
+        "tests/downstream/test_frame_inputs.py",
+    ),
+    Fault(
+        "rare classes learnt as often as they were drawn",
+        "selfpab/downstream/balance.py",
+        "return logits + self.correction.to(logits.device)",
+        "return logits",
+        "tests/downstream/test_balance.py",
     ),
     Fault(
         "padding counted as seconds around a frame",
@@ -60,10 +67,10 @@ FAULTS = [
         "tests/downstream/test_context.py",
     ),
     Fault(
-        "what the context says left out of predictions",
+        "what stands beside the encoder left out of predictions",
         "selfpab/downstream/passes.py",
-        "if block.context is not None:",
-        "if block.context is not None and not windows.size:",
+        "head.beside(own, self.bare[places], self._valid(places))[: len(part)]",
+        "own[: len(part)]",
         "tests/downstream/test_context.py",
     ),
     Fault(

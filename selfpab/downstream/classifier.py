@@ -20,13 +20,14 @@ from torch import Tensor
 from selfpab.activities import Activities
 from selfpab.downstream import release
 from selfpab.downstream.finetuning import FinetuneConfig, frame_cross_entropy, fresh_head, train
-from selfpab.downstream.forest import check_growable
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.passes import AT_ONCE, Pass
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.spans import Spans
 from selfpab.downstream.states import Extractor, States
+from selfpab.downstream.waveform import HOP
+from selfpab.downstream.waveform_training import train_waveform
 from selfpab.evaluation.metrics import confusion, macro_f1
 from selfpab.features.framing import samples_from_frames
 from selfpab.features.normalisation import Moments, Normalisation, recording_moments
@@ -72,10 +73,8 @@ class FinetunedClassifier:
             raise ValueError(
                 f"head={config.head} takes the spectrogram itself, without an encoder; got a {start} encoder"
             )
-        if start == "none" and config.context:
-            raise ValueError("context_members= and context_trees= stand beside an encoder, and this method has none")
-        if config.context_trees:
-            check_growable()
+        if start == "none" and config.read_beside:
+            raise ValueError("context_members= and waveform.width= stand beside an encoder, and this method has none")
         self.start, self.upstream, self.config, self.seed = start, upstream, config, seed
         self.activities = activities
         self.outputs = activities.unmerged() if config.merge == "confusion" else activities
@@ -83,6 +82,8 @@ class FinetunedClassifier:
         self.device, self.pool = device or torch.device("cpu"), pool
         self.shape = upstream.spectrogram if upstream else SpectrogramConfig()
         window_step(self.shape, config)  # before the training, not after it
+        if config.waveform.width and self.shape.hop_samples != HOP:
+            raise ValueError(f"waveform.width= needs frames {HOP} samples apart, got {self.shape.hop_samples}")
         self.extractor: Extractor | None = None
         self.weights: np.ndarray | None = None  # of the classes, where `rare_power` asks for them
         self.losses: list[float] = []
@@ -105,8 +106,8 @@ class FinetunedClassifier:
             assert self.pool is not None
             pool = Pool(self.pool, self.extractor)
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
-        if isinstance(network.head, Head) and network.head.context is not None:
-            network.head.context.taught(material, self.extractor, config.augment, seed_of("trees", self.seed))
+        if isinstance(network.head, Head) and network.head.waveform is not None:
+            train_waveform(network.head.waveform, material, self.extractor, config.waveform, self.seed)
         self.weights = class_weights(material.shares(), config.rare_power) if config.rare_power else None
         self.facts = self._facts(material)
 

@@ -123,7 +123,7 @@ def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: i
         starts, stops = runs[which]
         first = min(max(0, inside - int(chance * length)), max(0, len(starts) - length))
         rows.append((starts[first : first + length], stops[first : first + length]))
-    return _padded(rows, length)
+    return padded(rows, length)
 
 
 def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int, turns: Turns | None = None) -> np.ndarray:
@@ -155,10 +155,11 @@ def _cuts(runs: Sequence[Run], length: int, firsts: Callable[[int], Sequence[int
         for starts, stops in runs
         for first in (firsts(len(starts)) if len(starts) else ())
     ]
-    return _padded(rows, length)
+    return padded(rows, length)
 
 
-def _padded(rows: Sequence[Run], length: int) -> Cuts:
+def padded(rows: Sequence[Run], length: int) -> Cuts:
+    """One window for each of these frames that follow each other, at most `length` of them."""
     both = np.full((2, len(rows), length), -1, np.int64)
     for place, (starts, stops) in enumerate(rows):
         both[0, place, : len(starts)], both[1, place, : len(starts)] = starts, stops

@@ -17,11 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfpab.downstream.augmentation import AugmentConfig
+from selfpab.downstream.balance import Seen
 from selfpab.downstream.context import ContextReader
 from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.pool import Pool
 from selfpab.downstream.states import Extractor
+from selfpab.downstream.waveform import WaveformConfig, WaveformReader
 from selfpab.features.normalisation import Normalisation
 from selfpab.seeding import seed_of
 from selfpab.upstream.engine import autocast, seed_torch
@@ -63,7 +65,8 @@ class FinetuneConfig:
     mlp_dropout: float = 0.0  # of the head's input and of its hidden layer
     context_members: int = 0  # perceptrons that read the seconds around a frame (downstream/context.py)
     context_hidden: int = 256  # units of each of their two layers
-    context_trees: int = 0  # boosted trees that read the same (downstream/forest.py); grown with the extra `baselines`
+    waveform: WaveformConfig = field(default_factory=WaveformConfig)  # convolutions that read the samples beside
+    balanced_share: float = 0.0  # of a batch's windows, drawn around a frame of any class (downstream/balance.py)
     rare_power: float = 0.0  # named is the class of largest p / share ** rare_power, share: of the training frames
 
     def __post_init__(self) -> None:
@@ -81,18 +84,23 @@ class FinetuneConfig:
             raise ValueError(
                 f"wanted head_dropout and mlp_dropout from 0 to below 1, got {self.head_dropout:g}, {self.mlp_dropout:g}"
             )
+        if not 0 <= self.balanced_share <= 1 or (self.balanced_share and (self.cuts != "random" or self.unfreeze_at)):
+            raise ValueError(
+                "wanted a balanced_share from 0 to 1, above 0 only with cuts=random and unfreeze_at=0, "
+                f"got {self.balanced_share:g}, {self.cuts}, {self.unfreeze_at:g}"
+            )
         if not 0 <= self.upright_share <= 1:
             raise ValueError(f"wanted an upright_share from 0 to 1, got {self.upright_share:g}")
-        if min(self.context_members, self.context_trees) < 0 or self.context_hidden < 1:
+        if self.context_members < 0 or self.context_hidden < 1:
             raise ValueError(
-                "wanted context_members and context_trees of at least 0 and context_hidden of at least 1, "
-                f"got {self.context_members}, {self.context_trees}, {self.context_hidden}"
+                "wanted context_members of at least 0 and context_hidden of at least 1, "
+                f"got {self.context_members}, {self.context_hidden}"
             )
-        if self.context and (not self.statistics or self.unfreeze_at or self.head != "mlp"):
+        if self.read_beside and (not self.statistics or self.unfreeze_at or self.head != "mlp"):
             raise ValueError(
-                "context_members= and context_trees= read the statistics of frames and learn with the encoder: wanted "
-                f"statistics=true, unfreeze_at=0 and head=mlp, got {str(self.statistics).lower()}, {self.unfreeze_at:g} "
-                f"and {self.head}"
+                "context_members= reads the statistics of frames and learns with the encoder, and waveform.width= stands "
+                f"beside such a network: wanted statistics=true, unfreeze_at=0 and head=mlp, got "
+                f"{str(self.statistics).lower()}, {self.unfreeze_at:g} and {self.head}"
             )
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"wanted epochs of at least 1, got {self.epochs}")
@@ -100,9 +108,9 @@ class FinetuneConfig:
             raise ValueError("epochs= counts passes over the grid: say cuts=grid, or steps= instead")
 
     @property
-    def context(self) -> bool:
-        """Whether something reads the seconds around a frame beside the encoder."""
-        return self.context_members > 0 or self.context_trees > 0
+    def read_beside(self) -> bool:
+        """Whether something else reads what the encoder is given, or the samples."""
+        return self.context_members > 0 or self.waveform.width > 0
 
 
 def fresh_head(
@@ -115,14 +123,17 @@ def fresh_head(
     if config.head == "deepconvlstm":
         return RecurrentHead(width, classes, config.head_dropout)
     head = Head(layers, width, config.hidden, classes, config.weighted, config.mlp_dropout)
-    if config.context:  # after the rest, which begins as it does without
+    if config.context_members:  # after the rest, which begins as it does without
         if normalisation is None:
             raise ValueError(
                 "what reads the context reads magnitudes: wanted the normalisation of the network's inputs"
             )
-        members, hidden, trees = config.context_members, config.context_hidden, config.context_trees
-        reader = ContextReader(len(normalisation.mean), classes, members=members, hidden=hidden, trees=trees)
-        head.context = reader.told(normalisation)
+        members, hidden = config.context_members, config.context_hidden
+        head.context = ContextReader(len(normalisation.mean), classes, members=members, hidden=hidden).told(
+            normalisation
+        )
+    if config.waveform.width:
+        head.waveform = WaveformReader(classes, width=config.waveform.width, dropout=config.waveform.dropout)
     return head
 
 
@@ -135,7 +146,7 @@ def train(
     *,
     pool: Pool | None,
 ) -> list[float]:
-    """Train `network` in place; the loss of every step.
+    """Train `network` in place, all but a reader of samples (`train_waveform`); the loss of every step.
 
     extractor : of the same network; makes spectra and frozen states.
     pool : where outputs of the frozen encoder are kept; None: they are computed afresh in every step.
@@ -154,7 +165,7 @@ def train(
     if network.encoder is not None:
         network.encoder.train(config.frozen_dropout)
     kept = material.pooled(pool, config.pool_step, seed) if pool is not None and frozen_until > 0 else None
-    thawed, losses = network.encoder is None, []
+    thawed, losses, seen = network.encoder is None, [], Seen(material.shares())
     for step in range(total):
         seed_torch(seed_of("downstream dropout", seed, step))
         if not thawed and step >= frozen_until:
@@ -173,9 +184,12 @@ def train(
             else:
                 windows, alteration = material.windows(config, seed, step), seed_of("augment", seed, step)
                 spectra, valid, truth = material.spectra(windows, extractor, config.augment, alteration)
-                seen = None if extractor.attend_padding else valid
+                attended = None if extractor.attend_padding else valid
                 frozen = None if thawed else extractor.states(spectra, valid)
-                logits = network.members(spectra, seen) if frozen is None else [network.head(frozen)]
+                logits = network.members(spectra, attended) if frozen is None else [network.head(frozen)]
+        if config.balanced_share:
+            seen.count(truth)
+            logits = [member.float() + seen.correction.to(member.device) for member in logits]
         loss, *others = [frame_cross_entropy(member.float(), truth) for member in logits]
         optimizer.zero_grad()
         sum(others, loss).backward()

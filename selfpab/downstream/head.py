@@ -1,6 +1,6 @@
 """Weighted layer sum and MLP, and the network they make with an encoder (paper, section 3.2; BEHAVIOUR (c)).
 
-Legend: L layers, B windows, T frames, CF features (156), D width, K classes. The weights of the layers are raw scalars,
+Legend: L layers, B windows, T frames, I inputs of a frame, D width, K classes. The weights of the layers are raw scalars,
 1/L at the start and trained from the first step; the head has one hidden layer and no dropout; softmax is left to the loss
 and to prediction. In its place may stand DeepConvLSTM, for the paper's DeepConvLSTM on spectrograms.
 """
@@ -14,12 +14,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from selfpab.baselines.deepconvlstm import DeepConvLSTM
-from selfpab.downstream.context import ContextReader, in_doubt, log_of
+from selfpab.downstream.context import ContextReader
+from selfpab.downstream.frame_inputs import FrameInputs
+from selfpab.downstream.waveform import HOP, WaveformReader
 from selfpab.upstream.encoder import Encoder
 from selfpab.upstream.packed_products import rectified
 
 Valid = Bool[Tensor, "B T"] | None  # which frames are real; None: all
-Inputs = Float[Tensor, "B T I"] | None  # normalised spectra, and what stands beside them
+Inputs = Float[Tensor, "B T I"] | None  # normalised spectra, and what stands beside them (`FrameInputs`)
+
+
+SMALLEST = 1e-30  # probability that has a logarithm
 
 
 class Head(nn.Module):
@@ -28,7 +33,7 @@ class Head(nn.Module):
     hidden : units of the MLP; 0: one linear layer, the "prediction head" of Spectrograms + TE (section 4.2).
     weighted : sum up all layers; else take the last one, as the release does.
     dropout : of the sum and of the hidden units, in training; ours.
-    context : reads the network's inputs beside it, and their probabilities are averaged; ours.
+    context, waveform : read what the network is given beside it; the mean of all their probabilities is the answer. Ours.
 
     >>> Head(4, 192, 1028, 7)(torch.zeros(4, 2, 599, 192)).shape
     torch.Size([2, 599, 7])
@@ -43,31 +48,33 @@ class Head(nn.Module):
         weighted: bool = True,
         dropout: float = 0.0,
         context: ContextReader | None = None,
+        waveform: WaveformReader | None = None,
     ) -> None:
         super().__init__()
         self.layer_weights = nn.Parameter(torch.full((layers,), 1.0 / layers)) if weighted else None
         self.hidden = nn.Linear(width, hidden) if hidden else None
         self.output = nn.Linear(hidden or width, classes)
         self.dropout = nn.Dropout(dropout)
-        self.context = context
+        self.context, self.waveform = context, waveform
 
     def forward(
         self, states: Float[Tensor, "L B T D"], valid: Valid = None, inputs: Inputs = None
     ) -> Float[Tensor, "B T K"]:
-        """Of every frame by itself, whichever are `valid`. inputs : of the network, which a `context` reads."""
-        return self.beside_context(self.classified(self.features(states)), inputs, valid)
+        """Of every frame by itself, whichever are `valid`. inputs : of the network, for what stands `beside`."""
+        return self.beside(self.classified(self.features(states)), inputs, valid)
 
-    def beside_context(self, logits: Float[Tensor, "B T K"], inputs: Inputs, valid: Valid) -> Float[Tensor, "B T K"]:
-        """Together with what the `context` says, where there is one."""
-        if self.context is None:
+    def beside(self, logits: Float[Tensor, "B T K"], inputs: Inputs, valid: Valid) -> Float[Tensor, "B T K"]:
+        """The logarithm of the mean of these logits' probabilities and those of each reader, where there is one."""
+        if self.context is None and self.waveform is None:
             return logits
         if inputs is None:
             raise ValueError("this head also reads what the encoder was given, and got its layers alone")
-        around = self.context.around(inputs, valid).flatten(0, 1)
-        perceived = self.context.perceived(logits.float().softmax(-1).flatten(0, 1), around)
-        doubt = in_doubt(perceived)[:, None]
-        # of all frames, for a graph that is exported cannot choose; prediction asks for those in doubt alone
-        return log_of(torch.where(doubt, self.context.judged(perceived, around), perceived)).view_as(logits)
+        chances = [logits.float().softmax(-1)]
+        if self.context is not None:
+            chances.append(self.context(inputs, valid).float().softmax(-1).mean(0))
+        if self.waveform is not None:
+            chances.append(self.waveform(inputs, valid).float().softmax(-1))
+        return (sum(chances[1:], chances[0]) / len(chances)).clamp(min=SMALLEST).log()
 
     def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
         """Logits of what `features` or `summed` gave."""
@@ -109,33 +116,45 @@ class RecurrentHead(nn.Module):
 
 
 class Network(nn.Module):
-    """Normalised spectra (B, T, CF) -> logits (B, T, K): an encoder and a head; without an encoder the head alone."""
+    """What is given of frames (B, T, I) -> logits (B, T, K): an encoder and a head; without an encoder the head alone."""
 
     def __init__(self, encoder: Encoder | None, head: Head | RecurrentHead) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def states(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> Float[Tensor, "L B T D"]:
+    @property
+    def given(self) -> FrameInputs:
+        """What encoder and head want to be given."""
+        reads = isinstance(self.head, Head) and self.head.waveform is not None
+        return FrameInputs(self.encoder is not None and self.encoder.statistics, HOP if reads else 0)
+
+    def states(self, inputs: Float[Tensor, "B T I"], valid: Valid = None) -> Float[Tensor, "L B T D"]:
         """What the head is given: every layer's output, or the spectrum itself as the only layer."""
-        return spectra[None] if self.encoder is None else torch.stack(self.encoder.hidden_states(spectra, valid))
+        if self.encoder is None:
+            return inputs[None]
+        return torch.stack(self.encoder.hidden_states(inputs[..., : self.encoder.inputs], valid))
 
-    def forward(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> Float[Tensor, "B T K"]:
-        return self.head(self.states(spectra, valid), valid, spectra)
+    def forward(self, inputs: Float[Tensor, "B T I"], valid: Valid = None) -> Float[Tensor, "B T K"]:
+        return self.head(self.states(inputs, valid), valid, inputs)
 
-    def members(self, spectra: Float[Tensor, "B T CF"], valid: Valid = None) -> list[Float[Tensor, "B T K"]]:
-        """Logits of each part that learns by gradients: encoder and head, then every perceptron that reads the context."""
-        states, head = self.states(spectra, valid), self.head
-        if not isinstance(head, Head) or head.context is None:
+    def members(self, inputs: Float[Tensor, "B T I"], valid: Valid = None) -> list[Float[Tensor, "B T K"]]:
+        """Logits of each part that learns in the same steps: encoder and head, then every perceptron of the `context`."""
+        states, head = self.states(inputs, valid), self.head
+        if not isinstance(head, Head):
             return [head(states, valid)]
-        own, context = head.classified(head.features(states)), head.context
-        return [own, *context(spectra, valid)] if context.members else [own]
+        own = head.classified(head.features(states))
+        return [own, *(() if head.context is None else head.context(inputs, valid))]
 
     def parts(self) -> list[list[nn.Parameter]]:
         """The parameters that gradients are held back together for: those of encoder and head, and of each further member."""
-        context = self.head.context if isinstance(self.head, Head) else None
-        others = [list(member.parameters()) for member in context.members] if context else []
-        apart = {id(one) for part in others for one in part}
-        return [[one for one in self.parameters() if id(one) not in apart], *others]
+        head, others = self.head, []
+        if isinstance(head, Head):
+            others = [list(member.parameters()) for member in head.context.members] if head.context else []
+            apart = [*others, list(head.waveform.parameters()) if head.waveform else []]
+        else:
+            apart = []
+        known = {id(one) for part in apart for one in part}
+        return [[one for one in self.parameters() if id(one) not in known], *others]
 
 
 def head_from(weights: Mapping[str, Tensor], layers: int, width: int, spectrum: int, classes: int) -> Head:
@@ -147,11 +166,11 @@ def head_from(weights: Mapping[str, Tensor], layers: int, width: int, spectrum: 
     Linear(in_features=12, out_features=5, bias=True)
     """
     hidden = len(weights["hidden.weight"]) if "hidden.weight" in weights else 0
-    context = None
-    if any(name.startswith("context.") for name in weights):
+    context = waveform = None
+    if "context.members.0.1.bias" in weights:
         members = {name.split(".")[2] for name in weights if name.startswith("context.members.")}
-        within = len(weights["context.members.0.1.bias"]) if members else 1
-        trees, leaves, _ = weights["context.forest.leaves"].shape if "context.forest.leaves" in weights else (0, 1, 0)
-        depth = leaves.bit_length() - 1
-        context = ContextReader(spectrum, classes, members=len(members), hidden=within, trees=trees, depth=depth)
-    return Head(layers, width, hidden, classes, "layer_weights" in weights, context=context)
+        within = len(weights["context.members.0.1.bias"])
+        context = ContextReader(spectrum, classes, members=len(members), hidden=within)
+    if "waveform.fine_places.bias" in weights:
+        waveform = WaveformReader(classes, width=len(weights["waveform.fine_places.bias"]))
+    return Head(layers, width, hidden, classes, "layer_weights" in weights, context=context, waveform=waveform)

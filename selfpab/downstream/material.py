@@ -1,12 +1,12 @@
 """What a fold is trained on and validated with: the frames of its training subjects and their labels (section 4.2).
 
-Legend: B windows, T frames, L layers, D width, CF features. The first share of every recording is for validation, which
+Legend: B windows, T frames, L layers, D width, I inputs of a frame. The first share of every recording is for validation, which
 selects nothing; the rest is for training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from selfpab.activities import Activities
 from selfpab.downstream.augmentation import AugmentConfig, altered
+from selfpab.downstream.balance import Frames
 from selfpab.downstream.cuts import (
     Cuts,
     Run,
@@ -90,6 +91,10 @@ class Material:
             raise ValueError(
                 "no frames to train on: every recording is shorter than a second after its validation part"
             )
+        self.frames = Frames(
+            [one.training for one in self.people],
+            [[one.label_at[starts] for starts, _ in one.training] for one in self.people],
+        )
         self._grid: list[tuple[int, Cuts]] = []
         self._turns: dict[int, Turns | None] = {}
 
@@ -123,6 +128,9 @@ class Material:
             which, inside = located(self._ends, int(frame))
             runs = self.people[which].training
             chosen.append((which, drawn(runs, [(inside, float(where))], length=self.shape.window_frames)))
+        for place in range(round(config.balanced_share * config.batch)):
+            number = self.frames.drawn(chance, balanced=True)
+            chosen[place] = self.frames.window(number, chance, length=self.shape.window_frames)
         return chosen
 
     def spectra(
@@ -131,8 +139,15 @@ class Material:
         extractor: Extractor,
         augment: AugmentConfig | None = None,
         seed: int = 0,
-    ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"], Int[Tensor, "B T"]]:
-        """Normalised spectra, which frames are real, and class indices (-1 for no loss). seed : of the augmentation."""
+    ) -> tuple[Float[Tensor, "B T I"], Bool[Tensor, "B T"], Int[Tensor, "B T"]]:
+        """What the network is given, which frames are real, and class indices (-1 for no loss). seed : of the augmentation."""
+        samples, real, truth = self.samples(windows, extractor, augment, seed)
+        return *extractor.inputs(samples, real), torch.from_numpy(truth).to(extractor.device)
+
+    def samples(
+        self, windows: Sequence[tuple[int, Cuts]], extractor: Extractor, augment: AugmentConfig | None, seed: int
+    ) -> tuple[Float[Tensor, "N S C"], np.ndarray, np.ndarray]:
+        """The real frames of all windows in g, which those are, bool (B, T), and class indices, int64 (B, T)."""
         frame = self.shape.frame_samples
         pieces = np.concatenate(
             [
@@ -145,7 +160,7 @@ class Material:
         samples = torch.from_numpy(pieces)
         if augment is not None:
             samples = altered(samples, real.sum(axis=1), augment, seed)
-        return *extractor.inputs(samples, real), torch.from_numpy(truth).to(extractor.device)
+        return samples, real, truth
 
     def _turns_of(self, which: int, extractor: Extractor) -> Turns | None:
         """Of a recording, found once."""
@@ -179,23 +194,6 @@ class Material:
         """The same as shares of all of them, float64 (K,), adding up to 1."""
         counts = self.counts()
         return counts / max(1, counts.sum())
-
-    def thinned(self, every: np.ndarray, *, at_once: int) -> Iterator[tuple[list[tuple[int, Cuts]], np.ndarray]]:
-        """Windows side by side over the training parts, and the class indices (B, T) of some frames, -1 for the others.
-
-        every : int (K,); of a class that one frame in so many is told, evenly, whoever's they are.
-        """
-        passed = np.zeros(len(self.activities), np.int64)
-        for which, one in enumerate(self.people):
-            cuts, truth = _once(one, one.training, self.shape.window_frames)
-            for kind, step in enumerate(every.tolist()):
-                places = np.flatnonzero(truth == kind)
-                numbers = passed[kind] + np.arange(len(places))
-                truth.flat[places[numbers % step != 0]] = UNLABELLED
-                passed[kind] += len(places)
-            for first in range(0, len(cuts), at_once):
-                rows = range(first, min(first + at_once, len(cuts)))
-                yield [(which, cuts[row : row + 1]) for row in rows], truth[first : first + at_once]
 
     def validation(self) -> list[tuple[Recording, Cuts, np.ndarray]]:
         """Recording, windows side by side over its validation part, class indices (W, T); every frame counts once."""

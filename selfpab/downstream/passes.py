@@ -1,6 +1,6 @@
 """One pass over the windows of a recording: their states, or what a head makes of them, as fast as can be.
 
-Legend: W windows, B of them at once, T frames of a window, F distinct frames, L layers, D width, CF features (156), K classes.
+Legend: W windows, B of them at once, T frames of a window, F distinct frames, L layers, D width, I inputs of a frame, K classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from selfpab.core_threads import one_core_each
-from selfpab.downstream.context import ContextReader, in_doubt, log_of
 from selfpab.downstream.cuts import Cuts, frame_pieces
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.spans import Spans
@@ -77,19 +76,15 @@ class Pass:
             cuts = Cuts.joined([looked[rows] for looked in (spans, between) if looked is not None])
             block = Block.of(self.recording, cuts, turns, extractor, network, few, step)
             firsts, counts = spans.firsts[rows], spans.counts[rows]
-            windows = np.arange(len(firsts))
-            logits = block.logits(windows)
+            logits = block.logits(np.arange(len(firsts)))
             if between is not None:
                 best = of_logits(logits).max(axis=2)
                 unsure = [values[:count] < sure for values, count in zip(best, counts, strict=True)]
                 more_firsts, more_counts = between.firsts[rows], between.counts[rows]
                 again = np.flatnonzero(_doubtful(firsts, unsure, more_firsts, more_counts))
                 if len(again):
-                    logits = torch.cat([logits, block.logits(len(windows) + again)])
-                windows = np.append(windows, len(windows) + again)
+                    logits = torch.cat([logits, block.logits(len(firsts) + again)])
                 firsts, counts = np.append(firsts, more_firsts[again]), np.append(counts, more_counts[again])
-            if block.context is not None:
-                logits = block.beside_context(logits, windows)
             values = of_logits(logits)
             return [(int(a), one[:count]) for a, count, one in zip(firsts, counts, values, strict=True)]
 
@@ -103,7 +98,7 @@ class Block:
     """Windows that are looked through together, by one thread: F distinct frames, made once, and a last one of zeros.
 
     features : what the encoder projects the frames to, (F + 1, D).
-    bare : what it was given of them, (F + 1, CF).
+    bare : what the network is given of them, (F + 1, I).
     places : which frames each window holds, (B, T); the encoder's windows are made longer with the last one, where it is
         faster so (`comfortable_length`).
     length : T.
@@ -146,60 +141,34 @@ class Block:
             rows = slice(begin, begin + FRAMES_AT_ONCE[extractor.device.type] // 2)
             here = Cuts(starts[None, rows], stops[None, rows])
             pieces = frame_pieces(recording, here, extractor.shape.frame_samples, turns)
-            parts.append(extractor.features(torch.from_numpy(pieces).to(extractor.device)))
+            parts.append(network.given.of(torch.from_numpy(pieces).to(extractor.device), extractor.normalisation))
         parts.append(torch.zeros_like(parts[0][:1]))
         with autocast(extractor.precision, extractor.device):
             bare = torch.cat(parts)
-            features = bare if network.encoder is None else network.encoder.projection(bare)
+            encoder = network.encoder
+            features = bare if encoder is None else encoder.projection(bare[:, : encoder.inputs])
         where = torch.from_numpy(places).to(extractor.device)
         return Block(network, extractor, features, bare, where, length, few, step)
 
-    @property
-    def context(self) -> ContextReader | None:
-        """What reads the seconds around a frame beside the encoder."""
-        return self.network.head.context if isinstance(self.network.head, Head) else None
-
     def logits(self, windows: np.ndarray) -> Float[Tensor, "B T K"]:
-        """Of the encoder and its head."""
+        """Of the encoder, its head and what stands beside them, a few windows at a time."""
         head, encoder = self.network.head, self.network.encoder
         assert isinstance(head, Head)
-
-        def of(places: Tensor, _: np.ndarray) -> Tensor:
-            frames = self.features[places]
-            layers = [frames] if encoder is None else encoder.layer_outputs(frames, self._valid(places))
-            return head.classified(head.summed(layers))[:, : self.length].float()
-
-        return self._in_parts(of, windows)
-
-    def beside_context(self, logits: Float[Tensor, "B T K"], windows: np.ndarray) -> Float[Tensor, "B T K"]:
-        """As the head has it; trees are asked only of frames in doubt."""
-        context = self.context
-        assert context is not None
-        own = dict(zip(windows.tolist(), logits.softmax(-1), strict=True))
-
-        def of(places: Tensor, part: np.ndarray) -> Tensor:
-            places = places[:, : self.length]
-            around = context.around(self.bare[places], self._valid(places)).flatten(0, 1)
-            chances = torch.stack([own[window] for window in part.tolist()]).flatten(0, 1)
-            chances = context.perceived(chances, around)
-            doubt = torch.nonzero(in_doubt(chances) & (places != len(self.features) - 1).flatten()).flatten()
-            chances[doubt] = context.judged(chances[doubt], around[doubt])
-            return log_of(chances).unflatten(0, places.shape)
-
-        return self._in_parts(of, windows)
-
-    def _valid(self, places: Tensor) -> Tensor | None:
-        return None if self.extractor.attend_padding else places != len(self.features) - 1
-
-    def _in_parts(self, of: Callable[[Tensor, np.ndarray], Tensor], windows: np.ndarray) -> Tensor:
-        """What `of` makes of the frames that windows hold, and their numbers, a few at a time."""
         found = []
         with autocast(self.extractor.precision, self.extractor.device):
             for at in range(0, len(windows), self.few):
                 part = windows[at : at + self.few]
                 whole = np.pad(part, (0, -len(part) % self.step), mode="edge")
-                found.append(of(self.places[torch.from_numpy(whole).to(self.places.device)], whole)[: len(part)])
+                places = self.places[torch.from_numpy(whole).to(self.places.device)]
+                frames = self.features[places]
+                layers = [frames] if encoder is None else encoder.layer_outputs(frames, self._valid(places))
+                own = head.classified(head.summed(layers))[:, : self.length].float()
+                places = places[:, : self.length]
+                found.append(head.beside(own, self.bare[places], self._valid(places))[: len(part)])
         return torch.cat(found)
+
+    def _valid(self, places: Tensor) -> Tensor | None:
+        return None if self.extractor.attend_padding else places != len(self.features) - 1
 
 
 def comfortable_length(frames: int, precision: Precision, device: torch.device) -> int:

@@ -1,6 +1,6 @@
 """What a head is given: the layer outputs of an encoder, or the bare spectrogram, window by window.
 
-Legend: W windows, B of them at once, T frames of a window, L layers, D width, CF features (156).
+Legend: W windows, B of them at once, T frames of a window, L layers, D width, I inputs of a frame.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from selfpab.downstream.head import Head, Network
 from selfpab.downstream.passes import Pass
 from selfpab.downstream.spans import Spans, side_by_side, those_between
 from selfpab.features.normalisation import Normalisation
-from selfpab.features.spectrograms import SpectrogramConfig, frame_magnitudes
-from selfpab.features.statistics import frame_statistics
+from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.uprightness import Turns, upright_turns
 from selfpab.recording import Recording
 from selfpab.upstream.checkpoint import Upstream
@@ -96,8 +95,8 @@ class Extractor:
         return States(self.lazily(recording, spans), spans)
 
     @torch.no_grad()
-    def states(self, spectra: Float[Tensor, "B T CF"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
-        """Of a batch of normalised spectra."""
+    def states(self, spectra: Float[Tensor, "B T I"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
+        """Of a batch of what the network is given."""
         with autocast(self.precision, self.device):
             seen = None if self.attend_padding else valid
             return self.network.states(spectra, seen).float()
@@ -110,8 +109,8 @@ class Extractor:
 
     def spectra(
         self, recording: Recording, cuts: Cuts, turns: Turns | None = None
-    ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
-        """Normalised spectra of windows, zero behind their ends, and which frames are real; on the network's device.
+    ) -> tuple[Float[Tensor, "B T I"], Bool[Tensor, "B T"]]:
+        """What the network is given of windows, zero behind their ends, and which frames are real; on its device.
 
         turns : what `turns` said of the recording; found again where it is not given.
         """
@@ -121,34 +120,6 @@ class Extractor:
 
     def inputs(
         self, pieces: Float[Tensor, "N S C"], real: np.ndarray
-    ) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
+    ) -> tuple[Float[Tensor, "B T I"], Bool[Tensor, "B T"]]:
         """The same of the samples, in g, of the N real frames; real is bool (B, T)."""
-        return normalised(pieces.to(self.device), real, self.normalisation, statistics=self.statistics)
-
-    @property
-    def statistics(self) -> bool:
-        """Whether the encoder wants them beside the spectra."""
-        return self.network.encoder is not None and self.network.encoder.statistics
-
-    def features(self, pieces: Float[Tensor, "N S C"]) -> Float[Tensor, "N CF"]:
-        """Of frames by themselves: normalised spectra and, where the encoder wants them, statistics."""
-        return frame_features(pieces, self.normalisation, statistics=self.statistics)
-
-
-def normalised(
-    pieces: Float[Tensor, "N S C"], real: np.ndarray, normalisation: Normalisation, *, statistics: bool = False
-) -> tuple[Float[Tensor, "B T CF"], Bool[Tensor, "B T"]]:
-    """Spectra of the N real frames of windows, in their places: real is bool (B, T). statistics : and those behind."""
-    valid = torch.from_numpy(real).to(pieces.device)
-    values = frame_features(pieces, normalisation, statistics=statistics)
-    result = torch.zeros(*valid.shape, values.shape[1], device=pieces.device)
-    result[valid] = values
-    return result, valid
-
-
-def frame_features(
-    pieces: Float[Tensor, "N S C"], normalisation: Normalisation, *, statistics: bool
-) -> Float[Tensor, "N CF"]:
-    """Normalised spectra of frames and, if wanted, their statistics behind them."""
-    values = normalisation(frame_magnitudes(pieces).flatten(1))
-    return torch.cat([values, frame_statistics(pieces)], dim=1) if statistics else values
+        return self.network.given.in_windows(pieces.to(self.device), real, self.normalisation)

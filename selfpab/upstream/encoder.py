@@ -63,7 +63,8 @@ class Encoder(nn.Module):
         if d_model % heads or d_model % 2:
             raise ValueError(f"d_model must be even and a multiple of the {heads} heads, got {d_model}")
         self.d_model, self.statistics, self.upright_share = d_model, statistics, upright_share
-        self.projection = nn.Linear(d_input + (STATISTICS if statistics else 0), d_model)
+        self.inputs = d_input + (STATISTICS if statistics else 0)
+        self.projection = nn.Linear(self.inputs, d_model)
         self.layers = nn.ModuleList(
             Layer(d_model, heads, d_feedforward, dropout, attention_dropout, norm_first) for _ in range(layers)
         )

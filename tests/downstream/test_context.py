@@ -1,4 +1,4 @@
-"""The perceptrons and trees that read the seconds around a frame, beside the encoder."""
+"""What reads beside the encoder: the perceptrons and the seconds around a frame, and how all answers become one."""
 
 from dataclasses import asdict, replace
 
@@ -8,13 +8,12 @@ import torch
 
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.classifier import FinetunedClassifier
-from selfpab.downstream.context import ContextReader, in_doubt
+from selfpab.downstream.context import ContextReader
 from selfpab.downstream.finetuning import FinetuneConfig, fresh_head
-from selfpab.downstream.forest import Forest
 from selfpab.downstream.head import Head, Network, head_from
-from selfpab.downstream.material import Material
 from selfpab.downstream.passes import FRAMES_AT_ONCE
 from selfpab.downstream.states import Extractor
+from selfpab.downstream.waveform import WaveformConfig, WaveformReader
 from selfpab.features.normalisation import Normalisation
 from selfpab.final_models import save
 from selfpab.inference.model import load
@@ -36,7 +35,7 @@ QUICK = FinetuneConfig(
     mlp_dropout=0.1,
     context_members=2,
     context_hidden=7,
-    context_trees=3,
+    waveform=WaveformConfig(width=8, steps=5, batch=2, frames=9),
 )
 
 
@@ -96,27 +95,23 @@ def test_padding_is_as_if_it_were_not_there(count):
     np.testing.assert_allclose(reader.standard.running_mean, 0.01 * seen.mean(0), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("members", "trees"), [(2, 3), (2, 0), (0, 3)])
-def test_encoder_perceptrons_and_trees_count_alike(members, trees):
-    reader = ContextReader(156, 3, members=members, hidden=4, trees=trees, depth=2).eval()
-    if trees:
-        reader.forest.leaves.normal_()
-        reader.forest.below.normal_()
-    own, around = torch.randn(50, 3).softmax(-1), torch.randn(50, 507)
+@pytest.mark.parametrize(("members", "width"), [(2, 8), (2, 0), (0, 8)])
+def test_encoder_perceptrons_and_convolutions_count_alike(members, width):
+    inputs = torch.cat([inputs_of(), torch.randn(2, 60, 150)], dim=2)
+    context = ContextReader(156, 3, members=members, hidden=4).told(NUMBERS).eval() if members else None
+    waveform = WaveformReader(3, width=width).eval() if width else None
+    head = Head(2, 12, 9, 3, context=context, waveform=waveform).eval()
+    logits = torch.randn(2, 60, 3)
     with torch.no_grad():
-        perceived = reader.perceived(own, around)
-        judged = reader.judged(perceived, around)
-        each = [own]
+        each = [logits.softmax(-1)]
         if members:
-            each.append(
-                torch.stack([one(reader.standard(around).clamp(-5, 5)).softmax(-1) for one in reader.members]).mean(0)
-            )
-        torch.testing.assert_close(perceived, torch.stack(each).mean(0))
-        if trees:
-            each.append(reader.forest(around).softmax(-1))
-            assert torch.abs(judged - perceived).max() > 0.01
-    torch.testing.assert_close(judged, torch.stack(each).mean(0))
-    assert torch.equal(in_doubt(own), own.max(1).values < 0.9)
+            each.append(torch.stack([one.softmax(-1) for one in context(inputs)]).mean(0))
+        if width:
+            each.append(waveform(inputs).softmax(-1))
+        found = head.beside(logits, inputs, None)
+    torch.testing.assert_close(found.softmax(-1), torch.stack(each).mean(0))
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(2, 60))
+    assert min(torch.abs(one - each[0]).max() for one in each[1:]) > 0.01
 
 
 def trained(toy, config, seed=3):
@@ -127,18 +122,18 @@ def trained(toy, config, seed=3):
 
 @pytest.fixture(scope="module")
 def both(toy):
-    return trained(toy, QUICK), trained(toy, replace(QUICK, context_members=0, context_trees=0))
+    return trained(toy, QUICK), trained(toy, replace(QUICK, context_members=0, waveform=WaveformConfig()))
 
 
 def test_encoder_and_head_learn_as_they_do_without(both):
     """The two sides share what they are given and nothing else; only then their errors differ."""
     beside, alone = (one.extractor.network.state_dict() for one in both)
-    further = {name for name in beside if name.startswith("head.context.")}
+    further = {name for name in beside if name.startswith(("head.context.", "head.waveform."))}
     assert set(beside) - further == set(alone)
     for name, values in alone.items():
         torch.testing.assert_close(beside[name], values, rtol=0, atol=0)
-    fresh = ContextReader(156, 3, members=2, hidden=7, trees=3).state_dict()
-    assert {name.removeprefix("head.context.") for name in further} == set(fresh)
+    readers = {"context": ContextReader(156, 3, members=2, hidden=7), "waveform": WaveformReader(3, width=8)}
+    assert further == {f"head.{name}.{key}" for name, one in readers.items() for key in one.state_dict()}
 
 
 def test_every_member_learns_and_none_as_the_other(both, toy):
@@ -149,66 +144,24 @@ def test_every_member_learns_and_none_as_the_other(both, toy):
     short = trained(toy, replace(QUICK, steps=1)).extractor.network.head.context
     for before, after in zip(short.parameters(), reader.parameters(), strict=True):
         assert not torch.equal(before, after)
-    for name, values in short.forest.state_dict().items():  # which learn from frames, whatever the steps
-        assert torch.equal(values, reader.forest.state_dict()[name])
 
 
-def test_trees_grow_on_every_training_frame_of_a_rare_class(both, toy, monkeypatch):
-    """And on every so manieth of a frequent one, which counts for those left out."""
-    told = {}
-
-    def noted(rows, truth, weights, **settings):
-        told.update(rows=rows, truth=truth, weights=weights, **settings)
-        return Forest(settings["trees"], settings["growth"].depth, settings["classes"])
-
-    monkeypatch.setattr("selfpab.downstream.context.grown", noted)
-    monkeypatch.setattr("selfpab.downstream.context.FRAMES_OF_A_CLASS", 12)
-    classifier = both[0]
-    people = [toy.person("a", seed=1), toy.person("b", toy.short, seed=2)]
-    material = Material(people, toy.three, toy.shape, 0.0)
-    counts = material.counts()
-    every = np.maximum(1, counts // 12)
-    assert every.max() > 1
-    reader = classifier.extractor.network.head.context
-    before = {name: values.clone() for name, values in reader.forest.state_dict().items()}
-    reader.taught(material, classifier.extractor, AugmentConfig(), 7)
-    reader.forest.load_state_dict(before)
-    assert (told["trees"], told["classes"], told["seed"], told["growth"].depth) == (3, 3, 7, 6)
-    assert np.bincount(told["truth"], minlength=3).tolist() == np.ceil(counts / every).astype(int).tolist()
-    np.testing.assert_array_equal(told["weights"], every[told["truth"]])
-    # each row is what stands around one labelled frame of somebody, and none is there twice
-    assert len(np.unique(told["rows"], axis=0)) == len(told["rows"])
-    possible = []
-    for person in people:
-        spans = classifier.extractor.spans(person, step=toy.shape.window_frames)
-        spectra, valid = classifier.extractor.spectra(person, spans[:])
-        possible.append(reader.around(spectra, valid)[valid].numpy())
-    possible = np.concatenate(possible)
-    nearest = [np.abs(possible - row).max(axis=1).min() for row in told["rows"]]
-    assert np.median(nearest) < 1e-4
-
-
-@pytest.mark.parametrize("sure", [0.0, "half", 1.1])
 @pytest.mark.parametrize("few", [2, 1000])
-def test_what_is_predicted_is_the_mean_and_trees_are_heard_where_there_is_doubt(both, toy, monkeypatch, sure, few):
+def test_what_is_predicted_is_the_mean_of_all(both, toy, monkeypatch, few):
     monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", 11 * few)
     classifier = both[0]
-    recording = toy.person("c", ((0, 203, 0.0), (203, 230, 5.0), (230, 1100, 7.0)), seed=4)
+    recording = toy.person("c", ((0, 203, 0.0), (203, 330, 5000.0), (330, 1100, 9000.0)), seed=4)
     network, extractor = classifier.extractor.network.eval(), classifier.extractor
     spans = extractor.spans(recording, step=5)
-    spectra, valid = extractor.spectra(recording, spans[:])
+    inputs, valid = extractor.spectra(recording, spans[:])
+    assert not valid.all()
     with torch.no_grad():
-        own = network.head.classified(network.head.features(network.states(spectra, valid))).softmax(-1)
-        context = network.head.context
-        trees = context.forest(context.around(spectra, valid).flatten(0, 1)).unflatten(0, valid.shape).softmax(-1)
-        perceptrons = context(spectra, valid).softmax(-1).mean(0)
-        two, mean = (own + perceptrons) / 2, (own + perceptrons + trees) / 3
-        best = two.amax(-1)
-        sure = float(best[valid].median()) + 1e-4 if sure == "half" else sure
-        monkeypatch.setattr("selfpab.downstream.context.SURE", sure)
-        wanted = torch.where((best < sure)[..., None], mean, two)
-        whole = network(spectra, valid).softmax(-1)
-    assert min(torch.abs(mean - two).max(), torch.abs(two - own).max()) > 0.01
+        own = network.head.classified(network.head.features(network.states(inputs, valid))).softmax(-1)
+        perceptrons = network.head.context(inputs, valid).softmax(-1).mean(0)
+        waveform = network.head.waveform(inputs, valid).softmax(-1)
+        wanted = (own + perceptrons + waveform) / 3
+        whole = network(inputs, valid).softmax(-1)
+    assert min(torch.abs(wanted - one)[valid].max() for one in (own, perceptrons, waveform)) > 0.01
     torch.testing.assert_close(whole[valid], wanted[valid])
     looks = extractor.lazily(recording, spans).looks(network.head, lambda logits: logits.softmax(-1).numpy())
     for row, (_, values) in enumerate(looks):
@@ -247,7 +200,7 @@ def test_a_saved_model_has_it(both, toy, tmp_path):
     save(both[0], tmp_path, [], [recording], 3)
     model = load(tmp_path, precision="fp32")
     assert len(model.head.context.members) == 2
-    assert model.head.context.forest.leaves.shape == (3, 64, 3)
+    assert model.head.waveform.fine_places.out_channels == 8
     spans = model.predict(recording).frames
     wanted = both[0].probabilities(recording)
     np.testing.assert_allclose(spans.at(np.arange(len(recording))), wanted, rtol=1e-4, atol=1e-5)
@@ -255,13 +208,13 @@ def test_a_saved_model_has_it(both, toy, tmp_path):
 
 def test_a_head_is_known_by_its_weights():
     readers = [
-        ContextReader(156, 3, members=3, hidden=5),
-        ContextReader(156, 3, members=0, trees=4, depth=2),
-        ContextReader(156, 3, members=1, hidden=2, trees=1),
-        None,
+        {"context": ContextReader(156, 3, members=3, hidden=5), "waveform": WaveformReader(3, width=8)},
+        {"waveform": WaveformReader(3, width=16)},
+        {"context": ContextReader(156, 3, members=1, hidden=2)},
+        {},
     ]
-    for made in (Head(2, 12, 9, 3), Head(2, 12, 0, 3, weighted=False)):
-        for made.context in readers:
+    for beside in readers:
+        for made in (Head(2, 12, 9, 3, **beside), Head(2, 12, 0, 3, weighted=False, **beside)):
             found = head_from(made.state_dict(), 2, 12, 156, 3)
             found.load_state_dict(made.state_dict())
             assert (found.hidden is None, found.layer_weights is None) == (
@@ -277,27 +230,18 @@ def test_layers_alone_are_not_enough():
 
 
 def test_settings_that_do_not_fit_are_refused(toy):
-    with pytest.raises(ValueError, match="wanted statistics=true, unfreeze_at=0 and head=mlp, got false"):
-        FinetuneConfig(context_members=1)
-    with pytest.raises(ValueError, match="and context_hidden of at least 1, got 1, 3, 0"):
-        replace(QUICK, context_members=1, context_hidden=0)
-    with pytest.raises(ValueError, match="context_trees of at least 0 and context_hidden of at least 1, got 1, -1, 7"):
-        replace(QUICK, context_members=1, context_trees=-1)
     with pytest.raises(
-        ValueError, match=r"context_trees= read the statistics.*unfreeze_at=0 and head=mlp, got true, 0.5"
+        ValueError, match=r"wanted statistics=true, unfreeze_at=0 and head=mlp, got false, 0.75 and mlp"
     ):
+        FinetuneConfig(context_members=1)
+    with pytest.raises(ValueError, match="context_members of at least 0 and context_hidden of at least 1, got 1, 0"):
+        replace(QUICK, context_members=1, context_hidden=0)
+    with pytest.raises(ValueError, match=r"waveform.width= stands beside.*unfreeze_at=0 and head=mlp, got true, 0.5"):
         replace(QUICK, context_members=0, unfreeze_at=0.5)
     with pytest.raises(ValueError, match="stand beside an encoder, and this method has none"):
         FinetunedClassifier("none", toy.upstream(), toy.three, QUICK, 0)
     with pytest.raises(ValueError, match="wanted the normalisation of the network's inputs"):
         fresh_head(QUICK, 2, 12, 3)
-
-
-def test_trees_that_cannot_grow_are_told_before_the_training(toy, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "xgboost", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'selfpab\[baselines\]'"):
-        FinetunedClassifier("pretrained", toy.upstream(), toy.three, QUICK, 0)
-    FinetunedClassifier("pretrained", toy.upstream(), toy.three, replace(QUICK, context_trees=0), 0)
 
 
 def test_padded_windows_train(toy):

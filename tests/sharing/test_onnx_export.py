@@ -13,6 +13,7 @@ from selfpab.activities import Activities
 from selfpab.data.simulation import NO_FAULTS, simulate
 from selfpab.downstream.context import ContextReader
 from selfpab.downstream.head import Head
+from selfpab.downstream.waveform import WaveformReader
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.uprightness import STANDING_BACK, upright_turns
@@ -50,11 +51,8 @@ def model_of(kind=Model, *, norm_first, weighted, statistics, context=False):
     with torch.no_grad():
         head.output.weight.mul_(5)
     if context:
-        head.context = ContextReader(156, 3, members=2, hidden=6, trees=4, depth=3).told(numbers).eval()
-        forest = head.context.forest
-        forest.asked.copy_(torch.arange(28).view(4, 7) * 17)  # statistics, spectra and what is around
-        forest.below.copy_(torch.randn(4, 7))
-        forest.leaves.copy_(torch.randn(4, 8, 3))
+        head.context = ContextReader(156, 3, members=2, hidden=6).told(numbers).eval()
+        head.waveform = WaveformReader(3, width=8).eval()
     return kind(upstream, head, THREE, {"downstream": {"finetune": {"overlap": 0}}}, "fp32")
 
 
