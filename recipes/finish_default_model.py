@@ -45,8 +45,8 @@ a medical device.
 **Made from** public recordings: an encoder pre-trained on HARTH and DSADS (21 hours of 17 people, masked reconstruction of
 spectrograms: SelfPAB), fine-tuned with labels of {people} people of HARTH v2.0 (11) and HAR70+ (18): `recipes/default-model.sh`.
 Beside the spectrum it is given the back sensor with half of its lean taken away and 45 statistics of every frame. Two
-perceptrons read the seconds around a frame, and their probabilities and the network's are averaged; where these leave doubt
-(below 0.9) sixty boosted trees are asked, too.
+perceptrons read the seconds around a frame, convolutions the samples themselves, and their probabilities and the network's are
+averaged.
 
 **Scores on people it never saw** come from others of the same making: each person left out of the training of its fold, and of
 HAR70+ nobody in the pre-training of the encoder that is scored on HAR70+, of HARTH nobody in that of the other. Ten classes for

@@ -20,7 +20,7 @@ from selfpab.recording import CHANNELS
 TENTH, TENTHS = 5, 5  # samples of a place, and places of a frame: together the samples between two frames
 HOP = TENTH * TENTHS
 SEEN = 11  # samples that the first convolution takes together
-GROUPS = 8  # of channels, for norms
+GROUP = 16  # channels that share a norm; with 8 torch's takes eight times as long
 REACHES = (1, 2, 4)  # places between those that a block's convolution takes together
 LATERAL = (1, 4)  # channels that point to the left and right: a body's mirror image has them the other way round
 
@@ -39,9 +39,9 @@ class WaveformConfig:
     stretch: float = 0.15  # largest logarithm of how much slower or faster a piece is made
 
     def __post_init__(self) -> None:
-        if self.width < 0 or self.width % GROUPS or min(self.steps, self.batch, self.frames) < 1:
+        if self.width < 0 or self.width % GROUP or min(self.steps, self.batch, self.frames) < 1:
             raise ValueError(
-                f"wanted a multiple of {GROUPS} as waveform.width, or 0, and waveform.steps, batch and frames of at least 1, "
+                f"wanted a multiple of {GROUP} as waveform.width, or 0, and waveform.steps, batch and frames of at least 1, "
                 f"got {self.width}, {self.steps}, {self.batch}, {self.frames}"
             )
         if not 0 <= self.dropout < 1 or not 0 <= self.stretch <= 1:
@@ -54,7 +54,7 @@ class WaveformConfig:
 class WaveformReader(nn.Module):
     """What frames are given (B, T, I), whose last 150 values are 25 samples of 6 channels -> logits (B, T, K).
 
-    >>> WaveformReader(10, width=8).eval()(torch.zeros(3, 119, 351)).shape
+    >>> WaveformReader(10, width=16).eval()(torch.zeros(3, 119, 351)).shape
     torch.Size([3, 119, 10])
     """
 
@@ -65,7 +65,7 @@ class WaveformReader(nn.Module):
         self.fine = nn.ModuleList(Block(width, 5, reach, dropout) for reach in REACHES)
         self.coarse_places = _along_time(width, 2 * width, TENTHS, step=TENTHS)
         self.coarse = nn.ModuleList(Block(2 * width, 3, reach, dropout) for reach in REACHES)
-        self.norm, self.dropout = nn.GroupNorm(GROUPS, 2 * width), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.GroupNorm(2 * width // GROUP, 2 * width), nn.Dropout(dropout)
         self.output = nn.Linear(2 * width, classes)
 
     def forward(
@@ -97,13 +97,13 @@ class WaveformReader(nn.Module):
 class Block(nn.Module):
     """(B, W, 1, P) -> the same and what a convolution, and a product for each place, make of it.
 
-    Norms are over a window's places and an eighth of the channels: who moves more than others, or has a sensor turned, looks
+    Norms are over a window's places and groups of channels: who moves more than others, or has a sensor turned, looks
     more like them (docs/log.md).
     """
 
     def __init__(self, width: int, taken: int, reach: int, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, width)
+        self.norm = nn.GroupNorm(width // GROUP, width)
         self.around = _along_time(width, width, taken, reach=reach)
         self.mixed = _along_time(width, width, 1)
         self.dropout = nn.Dropout(dropout)

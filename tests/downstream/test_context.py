@@ -35,7 +35,7 @@ QUICK = FinetuneConfig(
     mlp_dropout=0.1,
     context_members=2,
     context_hidden=7,
-    waveform=WaveformConfig(width=8, steps=5, batch=2, frames=9),
+    waveform=WaveformConfig(width=16, steps=5, batch=2, frames=9),
 )
 
 
@@ -95,7 +95,7 @@ def test_padding_is_as_if_it_were_not_there(count):
     np.testing.assert_allclose(reader.standard.running_mean, 0.01 * seen.mean(0), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("members", "width"), [(2, 8), (2, 0), (0, 8)])
+@pytest.mark.parametrize(("members", "width"), [(2, 16), (2, 0), (0, 16)])
 def test_encoder_perceptrons_and_convolutions_count_alike(members, width):
     inputs = torch.cat([inputs_of(), torch.randn(2, 60, 150)], dim=2)
     context = ContextReader(156, 3, members=members, hidden=4).told(NUMBERS).eval() if members else None
@@ -132,7 +132,7 @@ def test_encoder_and_head_learn_as_they_do_without(both):
     assert set(beside) - further == set(alone)
     for name, values in alone.items():
         torch.testing.assert_close(beside[name], values, rtol=0, atol=0)
-    readers = {"context": ContextReader(156, 3, members=2, hidden=7), "waveform": WaveformReader(3, width=8)}
+    readers = {"context": ContextReader(156, 3, members=2, hidden=7), "waveform": WaveformReader(3, width=16)}
     assert further == {f"head.{name}.{key}" for name, one in readers.items() for key in one.state_dict()}
 
 
@@ -200,7 +200,7 @@ def test_a_saved_model_has_it(both, toy, tmp_path):
     save(both[0], tmp_path, [], [recording], 3)
     model = load(tmp_path, precision="fp32")
     assert len(model.head.context.members) == 2
-    assert model.head.waveform.fine_places.out_channels == 8
+    assert model.head.waveform.fine_places.out_channels == 16
     spans = model.predict(recording).frames
     wanted = both[0].probabilities(recording)
     np.testing.assert_allclose(spans.at(np.arange(len(recording))), wanted, rtol=1e-4, atol=1e-5)
@@ -208,8 +208,8 @@ def test_a_saved_model_has_it(both, toy, tmp_path):
 
 def test_a_head_is_known_by_its_weights():
     readers = [
-        {"context": ContextReader(156, 3, members=3, hidden=5), "waveform": WaveformReader(3, width=8)},
-        {"waveform": WaveformReader(3, width=16)},
+        {"context": ContextReader(156, 3, members=3, hidden=5), "waveform": WaveformReader(3, width=16)},
+        {"waveform": WaveformReader(3, width=32)},
         {"context": ContextReader(156, 3, members=1, hidden=2)},
         {},
     ]

@@ -11,7 +11,7 @@ from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.encoder import EncoderConfig
 
 
-def reader_of(width=8, classes=3):
+def reader_of(width=16, classes=3):
     torch.manual_seed(0)
     return WaveformReader(classes, width=width).eval()
 
@@ -65,12 +65,12 @@ def test_bf16_gives_nearly_the_same():
 
 
 def test_settings_that_do_not_fit_are_refused(toy):
-    with pytest.raises(ValueError, match=r"wanted a multiple of 8 as waveform.width, or 0.*got 7, 1500, 16, 80"):
+    with pytest.raises(ValueError, match=r"wanted a multiple of 16 as waveform.width, or 0.*got 7, 1500, 16, 80"):
         WaveformConfig(width=7)
     with pytest.raises(ValueError, match=r"waveform.stretch from 0 to 1, got 0.2, 1.5"):
-        WaveformConfig(width=8, stretch=1.5)
+        WaveformConfig(width=16, stretch=1.5)
     shape = SpectrogramConfig(window_frames=11, hop_samples=10)
     upstream = Upstream.fresh(EncoderConfig(d_model=12, layers=1, heads=2, d_feedforward=16), shape, toy.numbers)
-    config = FinetuneConfig(statistics=True, unfreeze_at=0.0, waveform=WaveformConfig(width=8))
+    config = FinetuneConfig(statistics=True, unfreeze_at=0.0, waveform=WaveformConfig(width=16))
     with pytest.raises(ValueError, match="needs frames 25 samples apart, got 10"):
         FinetunedClassifier("pretrained", upstream, toy.three, config, 0)

@@ -12,7 +12,7 @@ from selfpab.downstream.waveform_training import stretched, train_waveform
 from selfpab.recording import Recording
 
 TWO = Activities("two", (1, 2), ("rises slowly", "falls slowly"))
-QUICK = WaveformConfig(width=8, steps=6, batch=4, frames=9)
+QUICK = WaveformConfig(width=16, steps=6, batch=4, frames=9)
 
 
 def sawtooth(name, seconds=120, seed=0):
@@ -68,7 +68,7 @@ def test_equal_arguments_give_equal_weights(toy):
 
 
 def test_runs_shorter_than_a_piece_train(toy):
-    _, losses = trained(toy, WaveformConfig(width=8, steps=8, batch=4, frames=40))
+    _, losses = trained(toy, WaveformConfig(width=16, steps=8, batch=4, frames=40))
     assert np.isfinite(losses).all()
 
 

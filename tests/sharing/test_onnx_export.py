@@ -52,7 +52,7 @@ def model_of(kind=Model, *, norm_first, weighted, statistics, context=False):
         head.output.weight.mul_(5)
     if context:
         head.context = ContextReader(156, 3, members=2, hidden=6).told(numbers).eval()
-        head.waveform = WaveformReader(3, width=8).eval()
+        head.waveform = WaveformReader(3, width=16).eval()
     return kind(upstream, head, THREE, {"downstream": {"finetune": {"overlap": 0}}}, "fp32")
 
 
