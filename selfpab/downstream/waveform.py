@@ -60,6 +60,7 @@ class WaveformReader(nn.Module):
 
     def __init__(self, classes: int, *, width: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.classes = classes
         self.stem = _along_time(len(CHANNELS), width // 2, SEEN)
         self.fine_places = _along_time(width // 2, width, TENTH, step=TENTH)
         self.fine = nn.ModuleList(Block(width, 5, reach, dropout) for reach in REACHES)
@@ -76,7 +77,7 @@ class WaveformReader(nn.Module):
         if valid is None or bool(valid.all()):
             return self._of_whole(samples)
         counts = valid.sum(1)
-        logits = inputs.new_zeros(*valid.shape, self.output.out_features)
+        logits = inputs.new_zeros(*valid.shape, self.classes)
         for count in counts[counts > 0].unique().tolist():  # what stands behind the end must not count in a norm
             rows = counts == count
             logits[rows, :count] = self._of_whole(samples[rows, :count]).to(logits.dtype)
