@@ -60,12 +60,17 @@ class ContextReader(nn.Module):
         """valid : which frames are real, the first ones of every window; the others' logits mean nothing. None: all."""
         around = self.around(inputs, valid)
         with torch.autocast(inputs.device.type, enabled=False):
-            if valid is None or not self.training:
-                seen = self.standard(around.flatten(0, 1)).view_as(around)
+            mean, variance = self.standard.running_mean, self.standard.running_var
+            assert mean is not None
+            assert variance is not None
+            if not self.training:  # in place: new memory would cost more than the arithmetic
+                seen = around.sub_(mean).mul_((variance + self.standard.eps).rsqrt()).clamp_(-FURTHEST, FURTHEST)
             else:  # padding must not count as something seen
+                real = torch.ones(around.shape[:2], dtype=torch.bool) if valid is None else valid
                 seen = torch.zeros_like(around)
-                seen[valid] = self.standard(around[valid])
-            seen = seen.clamp(-FURTHEST, FURTHEST)
+                seen[real] = self.standard(around[real]).clamp(-FURTHEST, FURTHEST)
+        if torch.is_autocast_enabled(inputs.device.type):  # once, and not for each
+            seen = seen.to(torch.get_autocast_dtype(inputs.device.type))
         return torch.stack([member(seen) for member in self.members])
 
     def around(

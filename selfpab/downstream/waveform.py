@@ -110,7 +110,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "B W 1 P"]) -> Float[Tensor, "B W 1 P"]:
-        return hidden + self.dropout(self.mixed(F.gelu(self.around(self.norm(hidden)))))
+        return self.dropout(self.mixed(F.gelu(self.around(self.norm(hidden))))).add_(hidden)
 
 
 def _along_time(given: int, made: int, taken: int, *, step: int = 1, reach: int = 1) -> nn.Conv2d:
