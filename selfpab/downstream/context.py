@@ -66,7 +66,7 @@ class ContextReader(nn.Module):
             if not self.training:  # in place: new memory would cost more than the arithmetic
                 seen = around.sub_(mean).mul_((variance + self.standard.eps).rsqrt()).clamp_(-FURTHEST, FURTHEST)
             else:  # padding must not count as something seen
-                real = torch.ones(around.shape[:2], dtype=torch.bool) if valid is None else valid
+                real = torch.ones_like(around[..., 0], dtype=torch.bool) if valid is None else valid
                 seen = torch.zeros_like(around)
                 seen[real] = self.standard(around[real]).clamp(-FURTHEST, FURTHEST)
         if torch.is_autocast_enabled(inputs.device.type):  # once, and not for each
