@@ -13,9 +13,9 @@ from selfpab.downstream import release
 from selfpab.downstream.classifier import mean_over_windows
 from selfpab.downstream.cuts import frame_pieces, on_a_grid
 from selfpab.downstream.finetuning import frame_cross_entropy
+from selfpab.downstream.frame_inputs import FrameInputs
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.material import Material
-from selfpab.downstream.states import normalised
 from selfpab.features.framing import frame_labels, samples_from_frames
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
@@ -90,7 +90,7 @@ def test_g6_last_frames_of_tests(g6, subject, shared):
     padded = release.padded(release.without_gaps(recording_of(g6, subject)), PAPER)
     cuts = release.prediction_windows(padded, PAPER, step=STEP)[-1:]
     pieces = torch.from_numpy(frame_pieces(padded, cuts, 50))
-    spectra, valid = normalised(pieces, cuts.starts >= 0, numbers)
+    spectra, valid = FrameInputs().in_windows(pieces, cuts.starts >= 0, numbers)
     last = spectra[0][valid[0]][-3:].numpy()
     wanted = g6[f"{subject}_last_infer_frames"]
     assert 1 <= len(last) <= 3
@@ -102,7 +102,7 @@ def test_g6_tails_of_the_last_windows_are_zero_after_normalisation(g6, subject):
     numbers = Normalisation(np.full(156, 3, np.float32), np.full(156, 5, np.float32))
     padded = release.padded(release.without_gaps(recording_of(g6, subject)), PAPER)
     cuts = release.prediction_windows(padded, PAPER, step=STEP)[-1:]
-    spectra, _ = normalised(torch.from_numpy(frame_pieces(padded, cuts, 50)), cuts.starts >= 0, numbers)
+    spectra, _ = FrameInputs().in_windows(torch.from_numpy(frame_pieces(padded, cuts, 50)), cuts.starts >= 0, numbers)
     np.testing.assert_array_equal(spectra[0, -3:].numpy(), g6[f"{subject}_last_window_tail"])
 
 
