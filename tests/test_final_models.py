@@ -25,6 +25,8 @@ from selfpab.upstream.encoder import EncoderConfig
 SMALL = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16, dropout=0.0)
 SHAPE = SpectrogramConfig(window_frames=119)
 
+FEW_STEPS = replace(PLUS.waveform, steps=6, batch=2)
+
 
 @pytest.fixture(scope="module")
 def people():
@@ -80,7 +82,7 @@ def test_a_model_of_everybody_that_predicts_what_the_classifier_did(place, peopl
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_with_selfpab_plus_the_model_knows_what_it_is_given(place, people, tmp_path, fits, precision):
     folder, config, _ = place
-    quick = replace(PLUS, steps=12, batch=4, hidden=16, overlap=24)
+    quick = replace(PLUS, steps=12, batch=4, hidden=16, overlap=24, waveform=FEW_STEPS)
     finetune(
         [str(folder / "people")],
         tmp_path / "model",
@@ -109,7 +111,7 @@ def test_with_selfpab_plus_the_model_knows_what_it_is_given(place, people, tmp_p
 
 def test_rare_classes_get_the_benefit_of_the_doubt(place, people, fits, tmp_path):
     folder, config, _ = place
-    quick = replace(PLUS, steps=12, batch=4, hidden=16, overlap=24, rare_power=1.0)
+    quick = replace(PLUS, steps=12, batch=4, hidden=16, overlap=24, rare_power=1.0, waveform=FEW_STEPS)
     finetune([str(folder / "people")], tmp_path / "m", replace(config, selfpab_plus=quick), "selfpab-plus")
     ((classifier, _),) = fits
     weights = np.array(load(tmp_path / "m").config["downstream"]["class_weights"])

@@ -39,6 +39,8 @@ SMALL = EncoderConfig(d_model=12, layers=2, heads=2, d_feedforward=16)
 MINUTE = SpectrogramConfig(window_frames=119)
 TRAINED = {"corpora": [{"name": "c", "sha256": "0"}], "people": 5, "hours": 2.5, "steps": 7, "masking": {}}
 
+QUICK_PLUS = replace(PLUS, steps=2, batch=2, hidden=8, waveform=replace(PLUS.waveform, steps=2, batch=2))
+
 
 @pytest.fixture(scope="module")
 def people():
@@ -57,7 +59,7 @@ def place(tmp_path_factory, people):
     settings = EvaluateConfig(
         FinetuneConfig(steps=4, batch=2, hidden=16, rate=0.01),
         upstream=str(folder / "encoder"),
-        selfpab_plus=replace(PLUS, steps=2, batch=2, hidden=8),
+        selfpab_plus=QUICK_PLUS,
         precision="fp32",
     )
     return SimpleNamespace(data=str(folder / "people"), config=settings, upstream=upstream, folder=folder)
@@ -248,7 +250,7 @@ def test_own_settings_are_of_their_method_alone(place):
     assert own_settings("selfpab", config) == own_settings("random-encoder", config) == common
     assert own_settings("selfpab-unfrozen", config) == replace(common, unfreeze_at=0.0)
     assert own_settings("spectr-mlp", config) == replace(common, rate=0.5)
-    assert own_settings("selfpab-plus", config) == replace(PLUS, steps=2, batch=2, hidden=8)
+    assert own_settings("selfpab-plus", config) == QUICK_PLUS
     te = own_settings("spectr-te", config)
     assert (te.steps, te.rate, te.batch, te.hidden) == (9, 0.25, common.batch, 0)
     said = load(EvaluateConfig, section="evaluate", settings=["spectr_te.steps=9", "spectr_mlp.rate=0.5"])
