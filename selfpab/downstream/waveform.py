@@ -54,6 +54,7 @@ class WaveformConfig:
 class WaveformReader(nn.Module):
     """What frames are given (B, T, I), whose last 150 values are 25 samples of 6 channels -> logits (B, T, K).
 
+    >>> import torch
     >>> WaveformReader(10, width=16).eval()(torch.zeros(3, 119, 351)).shape
     torch.Size([3, 119, 10])
     """

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from selfpab.downstream.frame_inputs import FrameInputs
 from selfpab.downstream.head import Head, Network
 from selfpab.downstream.passes import FRAMES_AT_ONCE, comfortable_length, for_prediction, half_precision
 from selfpab.downstream.states import Extractor
@@ -87,11 +88,11 @@ def test_a_pass_takes_a_few_windows_at_a_time_and_every_frame_once_for_them(
     """What it holds in between is that of a few windows; their common frames are computed once."""
     head, spans = Head(2, 12, 5, 3), encoder.spans(gapped, step=2)
     whole = looks_of(encoder, gapped, spans, head)
-    counted, together, real, layers = [], [], Extractor.features, Encoder.layer_outputs
+    counted, together, real, layers = [], [], FrameInputs.of, Encoder.layer_outputs
     monkeypatch.setattr(
         Encoder, "layer_outputs", lambda self, x, valid: (together.append(len(x)), layers(self, x, valid))[1]
     )
-    monkeypatch.setattr(Extractor, "features", lambda self, p: (counted.append(len(p)), real(self, p))[1])
+    monkeypatch.setattr(FrameInputs, "of", lambda self, p, n: (counted.append(len(p)), real(self, p, n))[1])
     monkeypatch.setitem(FRAMES_AT_ONCE, "cpu", at_once * 11)
     few = looks_of(encoder, gapped, spans, head)
     assert max(together) == at_once
