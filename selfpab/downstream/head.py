@@ -147,12 +147,9 @@ class Network(nn.Module):
 
     def parts(self) -> list[list[nn.Parameter]]:
         """The parameters that gradients are held back together for: those of encoder and head, and of each further member."""
-        head, others = self.head, []
-        if isinstance(head, Head):
-            others = [list(member.parameters()) for member in head.context.members] if head.context else []
-            apart = [*others, list(head.waveform.parameters()) if head.waveform else []]
-        else:
-            apart = []
+        head = self.head if isinstance(self.head, Head) else None
+        others = [list(member.parameters()) for member in head.context.members] if head and head.context else []
+        apart = [*others, list(head.waveform.parameters())] if head and head.waveform else others
         known = {id(one) for part in apart for one in part}
         return [[one for one in self.parameters() if id(one) not in known], *others]
 
