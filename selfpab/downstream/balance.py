@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from selfpab.downstream.cuts import Cuts, Run, located, padded
+from selfpab.downstream.cuts import Cuts, Run, around, located, padded
 from selfpab.recording import UNLABELLED
 
 FURTHEST = 5.0  # of the logarithm: about 150 times too often, or too seldom
@@ -45,29 +45,29 @@ class Frames:
     ) -> tuple[int, Cuts]:
         """(person, one window of so many frames that holds this one somewhere; of a shorter run everything)."""
         which, inside = located(self._ends, number)
-        person, (starts, stops) = self._runs[which]
-        first = min(max(0, inside - int(chance.integers(length))), max(0, len(starts) - length))
-        here = slice(first, first + length)
-        return person, padded([(starts[here], stops[here])], padded_to or length)
+        person, run = self._runs[which]
+        held = around(run, inside, before=int(chance.integers(length)), length=length)
+        return person, padded([held], padded_to or length)
 
 
 class Seen:
     """How often training has seen each class so far; shares : how often they happen, (K,).
 
     >>> seen = Seen(np.array([0.9, 0.1, 0.0]))
-    >>> seen.corrected(torch.zeros(1, 2, 3), torch.tensor([[0, 1]])).exp().mul(10).round().tolist()
+    >>> seen.count(torch.tensor([[0, 1]]))
+    >>> seen.corrected(torch.zeros(1, 2, 3)).exp().mul(10).round().tolist()
     [[[6.0, 50.0, 10.0], [6.0, 50.0, 10.0]]]
     """
 
     def __init__(self, shares: np.ndarray) -> None:
         self.shares, self.counts = shares, np.full(len(shares), 1e-9)
 
-    def corrected(self, logits: Float[Tensor, "B T K"], truth: Int[Tensor, "B T"]) -> Float[Tensor, "B T K"]:
-        """Logits as they would be if frames were what training sees, these frames counted."""
-        self.count(truth)
+    def corrected(self, logits: Float[Tensor, "B T K"]) -> Float[Tensor, "B T K"]:
+        """Logits as they would be if frames were what training has seen."""
         return logits + self.correction.to(logits.device)
 
     def count(self, truth: Int[Tensor, "B T"]) -> None:
+        """Training sees these frames, too."""
         labels = truth[truth != UNLABELLED].cpu().numpy()
         self.counts += np.bincount(labels, minlength=len(self.counts))
 

@@ -60,10 +60,10 @@ class ContextReader(nn.Module):
         """valid : which frames are real, the first ones of every window; the others' logits mean nothing. None: all."""
         around = self.around(inputs, valid)
         with torch.autocast(inputs.device.type, enabled=False):
-            mean, variance = self.standard.running_mean, self.standard.running_var
-            assert mean is not None
-            assert variance is not None
             if not self.training:  # in place: new memory would cost more than the arithmetic
+                mean, variance = self.standard.running_mean, self.standard.running_var
+                assert mean is not None
+                assert variance is not None
                 seen = around.sub_(mean).mul_((variance + self.standard.eps).rsqrt()).clamp_(-FURTHEST, FURTHEST)
             else:  # padding must not count as something seen
                 real = torch.ones_like(around[..., 0], dtype=torch.bool) if valid is None else valid

@@ -121,9 +121,18 @@ def drawn(runs: Sequence[Run], places: Sequence[tuple[int, float]], *, length: i
     for frame, chance in places:
         which, inside = located(ends, frame)
         starts, stops = runs[which]
-        first = min(max(0, inside - int(chance * length)), max(0, len(starts) - length))
-        rows.append((starts[first : first + length], stops[first : first + length]))
+        rows.append(around((starts, stops), inside, before=int(chance * length), length=length))
     return padded(rows, length)
+
+
+def around(run: Run, frame: int, *, before: int, length: int) -> Run:
+    """So many frames of a run, this one and `before` in front of it among them, moved where the run begins or ends.
+
+    >>> around((np.arange(9), np.full(9, 9)), 1, before=3, length=4)[0].tolist()
+    [0, 1, 2, 3]
+    """
+    first = min(max(0, frame - before), max(0, len(run[0]) - length))
+    return run[0][first : first + length], run[1][first : first + length]
 
 
 def frame_pieces(recording: Recording, cuts: Cuts, frame_samples: int, turns: Turns | None = None) -> np.ndarray:

@@ -165,7 +165,8 @@ def train(
     if network.encoder is not None:
         network.encoder.train(config.frozen_dropout)
     kept = material.pooled(pool, config.pool_step, seed) if pool is not None and frozen_until > 0 else None
-    thawed, losses, seen = network.encoder is None, [], Seen(material.shares())
+    thawed, losses = network.encoder is None, []
+    seen = Seen(material.shares()) if config.balanced_share else None
     for step in range(total):
         seed_torch(seed_of("downstream dropout", seed, step))
         if not thawed and step >= frozen_until:
@@ -187,9 +188,9 @@ def train(
                 attended = None if extractor.attend_padding else valid
                 frozen = None if thawed else extractor.states(spectra, valid)
                 logits = network.members(spectra, attended) if frozen is None else [network.head(frozen)]
-        if config.balanced_share:
+        if seen is not None:
             seen.count(truth)
-            logits = [member.float() + seen.correction.to(member.device) for member in logits]
+            logits = [seen.corrected(member.float()) for member in logits]
         loss, *others = [frame_cross_entropy(member.float(), truth) for member in logits]
         optimizer.zero_grad()
         sum(others, loss).backward()

@@ -22,8 +22,6 @@ from selfpab.upstream.packed_products import rectified
 
 Valid = Bool[Tensor, "B T"] | None  # which frames are real; None: all
 Inputs = Float[Tensor, "B T I"] | None  # normalised spectra, and what stands beside them (`FrameInputs`)
-
-
 SMALLEST = 1e-30  # probability that has a logarithm
 
 

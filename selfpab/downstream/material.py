@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,12 +92,14 @@ class Material:
             raise ValueError(
                 "no frames to train on: every recording is shorter than a second after its validation part"
             )
-        self.frames = Frames(
-            [one.training for one in self.people],
-            [[one.label_at[starts] for starts, _ in one.training] for one in self.people],
-        )
         self._grid: list[tuple[int, Cuts]] = []
         self._turns: dict[int, Turns | None] = {}
+
+    @cached_property
+    def frames(self) -> Frames:
+        """All training frames, for who draws rare classes as often as others."""
+        truths = [[one.label_at[starts] for starts, _ in one.training] for one in self.people]
+        return Frames([one.training for one in self.people], truths)
 
     def steps(self, config: FinetuneConfig) -> int:
         """How many updates the settings ask for."""
@@ -181,18 +184,13 @@ class Material:
         every = np.concatenate(shares)
         return Kept(maps, truths, np.array(places), every / every.sum())
 
-    def counts(self) -> np.ndarray:
-        """How many of the labelled training frames are of each class, int64 (K,)."""
+    def shares(self) -> np.ndarray:
+        """Which part of the labelled training frames is of each class, float64 (K,), adding up to 1."""
         counts = np.zeros(len(self.activities), np.int64)
         for one in self.people:
             for starts, _ in one.training:
                 truth = one.label_at[starts]
                 counts += np.bincount(truth[truth >= 0], minlength=len(counts))
-        return counts
-
-    def shares(self) -> np.ndarray:
-        """The same as shares of all of them, float64 (K,), adding up to 1."""
-        counts = self.counts()
         return counts / max(1, counts.sum())
 
     def validation(self) -> list[tuple[Recording, Cuts, np.ndarray]]:

@@ -22,7 +22,6 @@ HOP = TENTH * TENTHS
 SEEN = 11  # samples that the first convolution takes together
 GROUP = 16  # channels that share a norm; with 8 torch's takes eight times as long
 REACHES = (1, 2, 4)  # places between those that a block's convolution takes together
-LATERAL = (1, 4)  # channels that point to the left and right: a body's mirror image has them the other way round
 
 
 @dataclass(frozen=True)

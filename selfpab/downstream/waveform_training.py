@@ -71,7 +71,8 @@ def train_waveform(
         given = torch.where(mirrored[:, None, None, None] & LATERAL, -given, given).flatten(2)
         with autocast(extractor.precision, extractor.device):
             logits = reader(given.to(extractor.device), valid.to(extractor.device))
-        loss = frame_cross_entropy(seen.corrected(logits.float(), truth), truth.to(extractor.device))
+        seen.count(truth)
+        loss = frame_cross_entropy(seen.corrected(logits.float()), truth.to(extractor.device))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(reader.parameters(), CLIP)

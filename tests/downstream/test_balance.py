@@ -49,7 +49,8 @@ def test_what_is_learnt_are_the_chances_of_frames_as_they_happen():
     optimizer = torch.optim.Adam([logits], lr=0.03)
     for _ in range(600):
         truth = torch.from_numpy(chance.integers(0, 3, (1, 64)))
-        loss = torch.nn.functional.cross_entropy(seen.corrected(logits.expand(1, 64, 4), truth)[0], truth[0])
+        seen.count(truth)
+        loss = torch.nn.functional.cross_entropy(seen.corrected(logits.expand(1, 64, 4))[0], truth[0])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
