@@ -4,6 +4,7 @@
       config.yaml       resolved and complete; `preset=` of it repeats this evaluation
       folds/, seconds/  what every subject gave (evaluation/folds.py); a fold that is there is not made again
       results.json      once all folds are there
+      single-<sensor>/  folds/, seconds/, results.json of the same people on one sensor alone, where the method can
     RUN/<method>/search-<data set>.json    the trials of `search=`, before the folds
     RUN/pool/           outputs of frozen encoders, until all folds are there
 
@@ -31,6 +32,7 @@ from selfpab.fold_jobs import NESTED, Call, Job, Part, check_strangers, facts_of
 from selfpab.methods import EvaluateConfig, check, method, short_name
 from selfpab.progress import Progress, duration
 from selfpab.provenance import environment
+from selfpab.recording import SENSORS
 from selfpab.search import find_settings, named_study
 from selfpab.upstream.engine import chosen_device, resolved_precision
 from selfpab.upstream.pretraining import LONGEST_S, TooLong
@@ -127,7 +129,7 @@ def evaluate(
         folds = finished_folds(part.folder, subjects, part.settings)
         if len(folds) == len(subjects):
             fresh = any(job.part is part for job in jobs)
-            lines.append(_summary(part, _results(part, folds, data, fresh=fresh), several=len(seeds) > 1))
+            lines += _lines(part, folds, data, fresh=fresh, several=len(seeds) > 1)
         lost = [s for s in subjects if s not in folds and str(Job(call, part, s)) not in failures]
         unseen = OSError(f"it is not in {part.folder}; do all workers write to the folder that this machine sees?")
         failures |= {str(Job(call, part, s)): unseen for s in lost}
@@ -228,6 +230,20 @@ def _searched(name: str, data: Dataset, run: Path, config: EvaluateConfig, call:
             name, people, other.activities, config, Path(scratch), file=file, about=about, make=call.make, say=say
         )
     return named_study(study, file), changed(config, study["best"])
+
+
+def _lines(part: Part, folds: Mapping[str, Fold], data: Dataset, *, fresh: bool, several: bool) -> list[str]:
+    """Write results.json, also of what was scored on one sensor alone; a line for each."""
+    lines = [_summary(part, _results(part, folds, data, fresh=fresh), several=several)]
+    for sensor in SENSORS:
+        folder = part.scored_on(sensor)
+        alone = finished_folds(folder, list(folds), part.settings)
+        if len(alone) == len(folds):
+            told = f"{part.details['protocol']}; of the tested person the {sensor}'s sensor alone"
+            single = replace(part, folder=folder, details={**part.details, "protocol": told})
+            line = _summary(single, _results(single, alone, data, fresh=fresh), several=several)
+            lines.append(f"{line}, {sensor} alone")
+    return lines
 
 
 def _results(part: Part, folds: Mapping[str, Fold], data: Dataset, *, fresh: bool) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from selfpab.allocator import keep_freed_memory
 from selfpab.config import ConfigError
 from selfpab.data.datasets import Dataset, check_names, known, open_dataset, with_classes
 from selfpab.evaluation.folds import save_fold
-from selfpab.evaluation.loso import one_fold
+from selfpab.evaluation.loso import every_fold
+from selfpab.evaluation.results import SINGLE
 from selfpab.methods import EvaluateConfig, short_name
 from selfpab.recording import Recording
 from selfpab.search import nested_method
@@ -51,6 +52,10 @@ class Part:
     settings: Mapping[str, Any]  # that a fold must agree with
     details: Mapping[str, Any]  # for results.json
 
+    def scored_on(self, sensor: str | None) -> Path:
+        """The folder of what is scored on both sensors, or on this one alone."""
+        return self.folder if sensor is None else self.folder / f"{SINGLE}{sensor}"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -68,9 +73,10 @@ def make_fold(job: Job) -> tuple[str, float]:
     """Train and test one fold and save it; which process did it, and the seconds it took."""
     activities, recordings, others = opened(job.call)
     build = built(job.call, job.part.name, job.part.seed)
-    fold, seconds = one_fold(build, recordings, activities, job.subject, train_with=others)
-    save_fold(job.part.folder, fold, seconds, job.part.settings)
-    return f"{node()} {getpid()}", fold.took_s
+    found = every_fold(build, recordings, activities, job.subject, train_with=others)
+    for sensor, (fold, seconds) in reversed(found.items()):  # that of both sensors last: where it is, all are
+        save_fold(job.part.scored_on(sensor), fold, seconds, job.part.settings)
+    return f"{node()} {getpid()}", sum(fold.took_s for fold, _ in found.values())
 
 
 def part_of(call: Call, name: str, seed: int, run: Path, about_data: Mapping[str, Any], study: Any) -> Part:

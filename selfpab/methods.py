@@ -59,7 +59,7 @@ PLUS = FinetuneConfig(  # how each of these was found to help: docs/log.md
     mlp_dropout=0.1,
     augment=AugmentConfig(tilt_deg=4.0, gain=0.03),
     context_members=2,
-    waveform=WaveformConfig(width=64),
+    waveform=WaveformConfig(width=64, single=True),
     rare_power=0.2,
 )
 OFF = FinetuneConfig()

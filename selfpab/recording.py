@@ -23,7 +23,8 @@ ROUNDING_S = 1e-6  # 1.1 - 1.0 is more than 0.1 in floating point
 NON_WEAR = "non-wear"  # kind of a mark: neither sensor was worn
 NON_WEAR_OF = {"back": "non-wear back", "thigh": "non-wear thigh"}  # this one was not
 CLIPPING = "clipping"  # kind of a mark: values at the end of a device's range
-SENSOR_MISSING = "sensor dropout"  # kind of a mark: one sensor or both measured nothing
+SENSOR_MISSING = "sensor dropout"  # kind of a mark: neither sensor measured, or nobody knows which one did not
+SENSOR_MISSING_OF = {"back": "sensor dropout back", "thigh": "sensor dropout thigh"}  # this one did not
 JOIN_GAP_S = 30.0  # neighbouring segments at most so far apart form one run (ours, DESIGN 5a)
 
 

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "selfpab"
 LAYERS = [  # ground first
     {
         "recording",
+        "sensors",
         "activities",
         "config",
         "seeding",

@@ -24,6 +24,7 @@ from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.material import Material
 from selfpab.downstream.passes import AT_ONCE, Pass
 from selfpab.downstream.pool import Pool
+from selfpab.downstream.single_sensor import single_windows
 from selfpab.downstream.spans import Spans
 from selfpab.downstream.states import Extractor, States
 from selfpab.downstream.waveform import HOP
@@ -85,6 +86,7 @@ class FinetunedClassifier:
         if config.waveform.width and self.shape.hop_samples != HOP:
             raise ValueError(f"waveform.width= needs frames {HOP} samples apart, got {self.shape.hop_samples}")
         self.extractor: Extractor | None = None
+        self.reads_single = config.waveform.single  # where one sensor alone says something
         self.weights: np.ndarray | None = None  # of the classes, where `rare_power` asks for them
         self.losses: list[float] = []
         self.facts: dict[str, Any] = {}
@@ -108,6 +110,8 @@ class FinetunedClassifier:
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
         if isinstance(network.head, Head) and network.head.waveform is not None:
             train_waveform(network.head.waveform, material, self.extractor, config.waveform, self.seed)
+            for reader in network.head.single.values():
+                train_waveform(reader, material, self.extractor, config.waveform, self.seed, upright=False)
         self.weights = class_weights(material.shares(), config.rare_power) if config.rare_power else None
         self.facts = self._facts(material)
 
@@ -212,9 +216,9 @@ def network_probabilities(extractor: Extractor, recording: Recording, config: Fi
     if config.framing == "release":
         recording = release.padded(recording, shape)
         spans = release.prediction_windows(recording, shape, step=step)
+        states = extractor.span_states(recording, spans)
     else:
-        spans = extractor.spans(recording, step=step)
-    states = extractor.span_states(recording, spans)
+        states = extractor.states_for(extractor.network.head, recording, step=step)
     return sample_probabilities(extractor.network.head, states, len(recording), extractor)[:samples]
 
 
@@ -240,17 +244,27 @@ def frame_probabilities(
 
     chances : from logits (frames, K) to probabilities; none: softmax.
     """
-    spans, within = states.spans, states.values
+    spans, within, single = states.spans, states.values, states.single
 
     def worth(logits: Tensor) -> np.ndarray:
         values = logits.double()
         return (values.softmax(-1) if chances is None else chances(values)).cpu().numpy()
 
+    parts = []
     if isinstance(within, Pass) and isinstance(head, Head):
+        for sensor, alone in single.items():
+            answers = single_windows(head.single[sensor], within.extractor, within.recording, alone, worth)
+            parts.append((mean_over_windows(answers, len(alone.frame_starts)), alone.frame_starts, alone.frame_stops))
         found = within.looks(head, worth, states.between, states.sure)
     else:
         found = zip(spans.firsts.tolist(), map(worth, _window_logits(head, within, spans)), strict=True)
-    return mean_over_windows(found, len(spans.frame_starts)), spans.frame_starts, spans.frame_stops
+    if len(spans) or not parts:
+        parts.append((mean_over_windows(found, len(spans.frame_starts)), spans.frame_starts, spans.frame_stops))
+    if len(parts) == 1:
+        return parts[0]
+    values, starts, stops = (np.concatenate(same) for same in zip(*parts, strict=True))
+    order = np.argsort(starts)
+    return values[order], starts[order], stops[order]
 
 
 def _window_logits(head: Head | RecurrentHead, values: Iterable[np.ndarray], spans: Spans) -> Iterator[Tensor]:

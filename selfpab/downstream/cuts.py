@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from selfpab.features.framing import frame_samples_of, frame_starts, window_places
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.uprightness import Turns
-from selfpab.recording import Recording
+from selfpab.recording import JOIN_GAP_S, Recording, Segment, runs_of
 
 Run = tuple[np.ndarray, np.ndarray]  # of every frame of a run, in order: first sample, and the stop of its segment
 
@@ -43,12 +43,23 @@ class Cuts:
         return Cuts(*(np.concatenate([getattr(part, side) for part in parts]) for side in ("starts", "stops")))
 
 
-def frames_by_run(recording: Recording, shape: SpectrogramConfig, *, to_the_end: bool = False) -> list[Run]:
-    """The frames of every run. to_the_end : take in last samples and segments under a second, for prediction."""
+def frames_by_run(
+    recording: Recording,
+    shape: SpectrogramConfig,
+    *,
+    to_the_end: bool = False,
+    segments: Sequence[Segment] | None = None,
+) -> list[Run]:
+    """The frames of every run.
+
+    to_the_end : take in last samples and segments under a second, for prediction.
+    segments : of these parts of the recording alone; None: of all of it.
+    """
     if recording.rate_hz != 50:
         raise ValueError(f"{recording.subject} has {recording.rate_hz:g} Hz; the spectrograms need 50 Hz")
     sizes = {"frame_samples": shape.frame_samples, "hop_samples": shape.hop_samples, "to_the_end": to_the_end}
-    return [frame_starts(run, **sizes) for run in recording.runs()]
+    runs = recording.runs() if segments is None else runs_of(segments, recording.rate_hz, JOIN_GAP_S)
+    return [frame_starts(run, **sizes) for run in runs]
 
 
 def split(runs: Sequence[Run], share: float) -> tuple[list[Run], list[Run]]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from selfpab.downstream.augmentation import AugmentConfig
 from selfpab.downstream.balance import Seen
@@ -25,6 +25,7 @@ from selfpab.downstream.pool import Pool
 from selfpab.downstream.states import Extractor
 from selfpab.downstream.waveform import WaveformConfig, WaveformReader
 from selfpab.features.normalisation import Normalisation
+from selfpab.recording import SENSORS
 from selfpab.seeding import seed_of
 from selfpab.upstream.engine import autocast, seed_torch
 from selfpab.upstream.schedule import exponential
@@ -133,7 +134,10 @@ def fresh_head(
             normalisation
         )
     if config.waveform.width:
-        head.waveform = WaveformReader(classes, width=config.waveform.width, dropout=config.waveform.dropout)
+        shape = {"width": config.waveform.width, "dropout": config.waveform.dropout}
+        head.waveform = WaveformReader(classes, **shape)
+        if config.waveform.single:
+            head.single = nn.ModuleDict({sensor: WaveformReader(classes, **shape, sensor=sensor) for sensor in SENSORS})
     return head
 
 

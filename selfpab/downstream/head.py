@@ -17,6 +17,7 @@ from selfpab.baselines.deepconvlstm import DeepConvLSTM
 from selfpab.downstream.context import ContextReader
 from selfpab.downstream.frame_inputs import FrameInputs
 from selfpab.downstream.waveform import HOP, WaveformReader
+from selfpab.recording import SENSORS
 from selfpab.upstream.encoder import Encoder
 from selfpab.upstream.packed_products import rectified
 
@@ -32,6 +33,7 @@ class Head(nn.Module):
     weighted : sum up all layers; else take the last one, as the release does.
     dropout : of the sum and of the hidden units, in training; ours.
     context, waveform : read what the network is given beside it; the mean of all their probabilities is the answer. Ours.
+    single : by sensor, what answers by itself where the other sensor says nothing (`downstream.single_sensor`). Ours.
 
     >>> Head(4, 192, 1028, 7)(torch.zeros(4, 2, 599, 192)).shape
     torch.Size([2, 599, 7])
@@ -47,6 +49,7 @@ class Head(nn.Module):
         dropout: float = 0.0,
         context: ContextReader | None = None,
         waveform: WaveformReader | None = None,
+        single: Mapping[str, WaveformReader] | None = None,
     ) -> None:
         super().__init__()
         self.layer_weights = nn.Parameter(torch.full((layers,), 1.0 / layers)) if weighted else None
@@ -54,6 +57,7 @@ class Head(nn.Module):
         self.output = nn.Linear(hidden or width, classes)
         self.dropout = nn.Dropout(dropout)
         self.context, self.waveform = context, waveform
+        self.single = nn.ModuleDict(single or {})
 
     def forward(
         self, states: Float[Tensor, "L B T D"], valid: Valid = None, inputs: Inputs = None
@@ -147,7 +151,8 @@ class Network(nn.Module):
         """The parameters that gradients are held back together for: those of encoder and head, and of each further member."""
         head = self.head if isinstance(self.head, Head) else None
         others = [list(member.parameters()) for member in head.context.members] if head and head.context else []
-        apart = [*others, list(head.waveform.parameters())] if head and head.waveform else others
+        readers = [head.waveform, *head.single.values()] if head and head.waveform else []
+        apart = [*others, *(list(reader.parameters()) for reader in readers)]
         known = {id(one) for part in apart for one in part}
         return [[one for one in self.parameters() if id(one) not in known], *others]
 
@@ -166,6 +171,12 @@ def head_from(weights: Mapping[str, Tensor], layers: int, width: int, spectrum: 
         members = {name.split(".")[2] for name in weights if name.startswith("context.members.")}
         within = len(weights["context.members.0.1.bias"])
         context = ContextReader(spectrum, classes, members=len(members), hidden=within)
-    if "waveform.fine_places.bias" in weights:
-        waveform = WaveformReader(classes, width=len(weights["waveform.fine_places.bias"]))
-    return Head(layers, width, hidden, classes, "layer_weights" in weights, context=context, waveform=waveform)
+    if "waveform.to_tenths.bias" in weights:
+        waveform = WaveformReader(classes, width=len(weights["waveform.to_tenths.bias"]))
+    single = {
+        sensor: WaveformReader(classes, width=len(weights[name]), sensor=sensor)
+        for sensor in SENSORS
+        if (name := f"single.{sensor}.to_tenths.bias") in weights
+    }
+    weighted = "layer_weights" in weights
+    return Head(layers, width, hidden, classes, weighted, context=context, waveform=waveform, single=single)

@@ -148,13 +148,24 @@ class Material:
         return *extractor.inputs(samples, real), torch.from_numpy(truth).to(extractor.device)
 
     def samples(
-        self, windows: Sequence[tuple[int, Cuts]], extractor: Extractor, augment: AugmentConfig | None, seed: int
+        self,
+        windows: Sequence[tuple[int, Cuts]],
+        extractor: Extractor,
+        augment: AugmentConfig | None,
+        seed: int,
+        *,
+        upright: bool = True,
     ) -> tuple[Float[Tensor, "N S C"], np.ndarray, np.ndarray]:
-        """The real frames of all windows in g, which those are, bool (B, T), and class indices, int64 (B, T)."""
+        """The real frames of all windows in g, which those are, bool (B, T), and class indices, int64 (B, T).
+
+        upright : with backs turned as the extractor wants them.
+        """
         frame = self.shape.frame_samples
         pieces = np.concatenate(
             [
-                frame_pieces(self.people[which].recording, cuts, frame, self._turns_of(which, extractor))
+                frame_pieces(
+                    self.people[which].recording, cuts, frame, self._turns_of(which, extractor) if upright else None
+                )
                 for which, cuts in windows
             ]
         )

@@ -5,8 +5,8 @@ Legend: W windows, B of them at once, T frames of a window, L layers, D width, I
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,13 +14,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from selfpab.downstream.cuts import Cuts, frame_pieces, frames_by_run
-from selfpab.downstream.head import Head, Network
+from selfpab.downstream.head import Head, Network, RecurrentHead
 from selfpab.downstream.passes import Pass
 from selfpab.downstream.spans import Spans, side_by_side, those_between
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.uprightness import Turns, upright_turns
-from selfpab.recording import Recording
+from selfpab.recording import SENSORS, Recording, Segment
+from selfpab.sensors import segments_told_by
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.engine import Precision, autocast
 
@@ -30,12 +31,14 @@ class States:
     """Outputs for the windows of one recording, for one pass.
 
     values : W arrays (L, T, D), made as they are asked for; what stands behind the end of a shorter window means nothing.
+    single : by sensor, windows of which it alone says something, for the head's readers of one sensor.
     between : further windows, for who looks a second time where the first look leaves doubt (`Pass.looks`).
     sure : the probability from which on a frame is not doubtful.
     """
 
     values: Iterable[np.ndarray]
     spans: Spans
+    single: Mapping[str, Spans] = field(default_factory=dict)
     between: Spans | None = None
     sure: float = 1.0
 
@@ -78,21 +81,44 @@ class Extractor:
         """float32 (L, T, D) window by window: the memory of a week is that of an hour."""
         return Pass(self, recording, cuts)
 
-    def spans(self, recording: Recording, *, step: int) -> Spans:
-        """The windows over a recording for prediction, `step` frames apart in every run, last samples and segments under a
-        second taken in."""
-        runs = frames_by_run(recording, self.shape, to_the_end=True)
+    def spans(self, recording: Recording, *, step: int, segments: Sequence[Segment] | None = None) -> Spans:
+        """The windows over a recording, or over these parts of it, for prediction, `step` frames apart in every run, last
+        samples and segments under a second taken in."""
+        runs = frames_by_run(recording, self.shape, to_the_end=True, segments=segments)
         return side_by_side(runs, length=self.shape.window_frames, step=step)
 
-    def two_looks(self, recording: Recording, *, step: int) -> tuple[Spans, Spans]:
+    def single_spans(self, recording: Recording, *, step: int) -> dict[str, Spans]:
+        """The same of what one sensor alone says something of, by sensor; without those of which there is nothing."""
+        found = {s: self.spans(recording, step=step, segments=segments_told_by(recording, s)) for s in SENSORS}
+        return {sensor: spans for sensor, spans in found.items() if len(spans)}
+
+    def two_looks(
+        self, recording: Recording, *, step: int, segments: Sequence[Segment] | None = None
+    ) -> tuple[Spans, Spans]:
         """Every other one of such windows, and for each the one between it and the next (`spans.those_between`)."""
-        runs = frames_by_run(recording, self.shape, to_the_end=True)
+        runs = frames_by_run(recording, self.shape, to_the_end=True, segments=segments)
         tiles = side_by_side(runs, length=self.shape.window_frames, step=2 * step)
         return tiles, those_between(tiles, runs, step=step)
 
     def span_states(self, recording: Recording, spans: Spans) -> States:
         """States for one pass over the windows that `spans` gave."""
         return States(self.lazily(recording, spans), spans)
+
+    def states_for(
+        self, head: Head | RecurrentHead | None, recording: Recording, *, step: int, sure: float | None = None
+    ) -> States:
+        """States for one pass over all of a recording, and what is left to the head's readers of one sensor, if it has any.
+
+        sure : look at every other window first, and at those between only where the head leaves a frame below this.
+        """
+        single = self.single_spans(recording, step=step) if isinstance(head, Head) and head.single else {}
+        segments = segments_told_by(recording, None) if single else None
+        if sure is None:
+            return replace(
+                self.span_states(recording, self.spans(recording, step=step, segments=segments)), single=single
+            )
+        spans, between = self.two_looks(recording, step=step, segments=segments)
+        return replace(self.span_states(recording, spans), single=single, between=between, sure=sure)
 
     @torch.no_grad()
     def states(self, spectra: Float[Tensor, "B T I"], valid: Bool[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:

@@ -4,6 +4,7 @@ Magnitudes of a spectrum do not say how a movement goes: which of thigh and back
 stride. Convolutions see it; they find stairs that all who read spectra miss, and the mean is better than either (docs/log.md,
 2026-12-01). Samples come as frames: the middle half of each, which side by side are the signal without holes. Three blocks
 see places of a tenth of a second, three more places of half a second: five seconds on either side in all.
+The same network on the three axes of one sensor answers where the other one says nothing (single_sensor.py).
 Legend: B windows, T frames, C channels (6), W width, P places in time, K classes.
 """
 
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from selfpab.recording import CHANNELS
+from selfpab.sensors import AXES
 
 TENTH, TENTHS = 5, 5  # samples of a place, and places of a frame: together the samples between two frames
 HOP = TENTH * TENTHS
@@ -36,6 +38,7 @@ class WaveformConfig:
     tilt_deg: float = 7.5  # as `augment` of the network, and the next; more than there helps here
     gain: float = 0.03
     stretch: float = 0.15  # largest logarithm of how much slower or faster a piece is made
+    single: bool = False  # two more of them, each of one sensor, for where the other one says nothing
 
     def __post_init__(self) -> None:
         if self.width < 0 or self.width % GROUP or min(self.steps, self.batch, self.frames) < 1:
@@ -43,6 +46,8 @@ class WaveformConfig:
                 f"wanted a multiple of {GROUP} as waveform.width, or 0, and waveform.steps, batch and frames of at least 1, "
                 f"got {self.width}, {self.steps}, {self.batch}, {self.frames}"
             )
+        if self.single and not self.width:
+            raise ValueError("waveform.single=true needs a waveform.width: what reads one sensor has it, too")
         if not 0 <= self.dropout < 1 or not 0 <= self.stretch <= 1:
             raise ValueError(
                 "wanted waveform.dropout from 0 to below 1 and waveform.stretch from 0 to 1, "
@@ -53,18 +58,20 @@ class WaveformConfig:
 class WaveformReader(nn.Module):
     """What frames are given (B, T, I), whose last 150 values are 25 samples of 6 channels -> logits (B, T, K).
 
+    sensor : the one that is read; None: both.
+
     >>> import torch
     >>> WaveformReader(10, width=16).eval()(torch.zeros(3, 119, 351)).shape
     torch.Size([3, 119, 10])
     """
 
-    def __init__(self, classes: int, *, width: int, dropout: float = 0.0) -> None:
+    def __init__(self, classes: int, *, width: int, dropout: float = 0.0, sensor: str | None = None) -> None:
         super().__init__()
-        self.classes = classes
-        self.stem = _along_time(len(CHANNELS), width // 2, SEEN)
-        self.fine_places = _along_time(width // 2, width, TENTH, step=TENTH)
+        self.classes, self.axes = classes, slice(len(CHANNELS)) if sensor is None else AXES[sensor]
+        self.stem = _along_time(len(CHANNELS[self.axes]), width // 2, SEEN)
+        self.to_tenths = _along_time(width // 2, width, TENTH, step=TENTH)
         self.fine = nn.ModuleList(Block(width, 5, reach, dropout) for reach in REACHES)
-        self.coarse_places = _along_time(width, 2 * width, TENTHS, step=TENTHS)
+        self.to_halves = _along_time(width, 2 * width, TENTHS, step=TENTHS)
         self.coarse = nn.ModuleList(Block(2 * width, 3, reach, dropout) for reach in REACHES)
         self.norm, self.dropout = nn.GroupNorm(2 * width // GROUP, 2 * width), nn.Dropout(dropout)
         self.output = nn.Linear(2 * width, classes)
@@ -85,14 +92,15 @@ class WaveformReader(nn.Module):
 
     def _of_whole(self, samples: Float[Tensor, "B T HC"]) -> Float[Tensor, "B T K"]:
         """Of windows without padding."""
-        hidden = samples.unflatten(2, (HOP, len(CHANNELS))).flatten(1, 2).transpose(1, 2)[:, :, None]  # B C 1 P
-        hidden = self.fine_places(F.gelu(self.stem(hidden)))
+        signals = samples.unflatten(2, (HOP, len(CHANNELS)))[..., self.axes]
+        hidden = signals.flatten(1, 2).transpose(1, 2)[:, :, None]  # B C 1 P
+        hidden = self.to_tenths(F.relu(self.stem(hidden), inplace=True))
         for block in self.fine:
             hidden = block(hidden)
-        hidden = self.coarse_places(hidden)
+        hidden = self.to_halves(hidden)
         for block in self.coarse:
             hidden = block(hidden)
-        return self.output(self.dropout(F.gelu(self.norm(hidden))[:, :, 0].transpose(1, 2)))
+        return self.output(self.dropout(F.relu(self.norm(hidden), inplace=True)[:, :, 0].transpose(1, 2)))
 
 
 class Block(nn.Module):
@@ -110,7 +118,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "B W 1 P"]) -> Float[Tensor, "B W 1 P"]:
-        return self.dropout(self.mixed(F.gelu(self.around(self.norm(hidden))))).add_(hidden)
+        return self.dropout(self.mixed(F.relu(self.around(self.norm(hidden)), inplace=True))).add_(hidden)
 
 
 def _along_time(given: int, made: int, taken: int, *, step: int = 1, reach: int = 1) -> nn.Conv2d:

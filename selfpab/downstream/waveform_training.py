@@ -36,10 +36,14 @@ def train_waveform(
     extractor: Extractor,
     config: WaveformConfig,
     seed: int,
+    *,
+    upright: bool = True,
 ) -> list[float]:
     """Train `reader` in place; the loss of every step. A step depends on its number and `seed` alone.
 
     extractor : of the network it stands in: turns, precision, device.
+    upright : with the back sensor turned as for the network. What reads one sensor is not: without the thigh's nobody knows
+        when somebody stands.
     """
     longest = math.ceil(config.frames * math.exp(config.stretch)) + 1
     seen, augment = Seen(material.shares()), AugmentConfig(config.tilt_deg, config.gain)
@@ -60,7 +64,8 @@ def train_waveform(
             number = material.frames.drawn(chance, balanced=place % 2 == 1)
             length = math.ceil(config.frames * factor) + 1
             windows.append(material.frames.window(number, chance, length=length, padded_to=longest))
-        samples, real, truth = material.samples(windows, extractor, augment, seed_of("waveform augment", seed, step))
+        address = seed_of("waveform augment", seed, step)
+        samples, real, truth = material.samples(windows, extractor, augment, address, upright=upright)
         (cells,) = FrameInputs(samples=HOP).beside(samples)
         cells, _ = in_places(cells, real)
         signals, counts = cells.unflatten(2, (HOP, -1)).flatten(1, 2), torch.from_numpy(real.sum(axis=1))

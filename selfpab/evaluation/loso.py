@@ -21,7 +21,8 @@ from selfpab.evaluation.calibration import calibration_sums, nothing_counted
 from selfpab.evaluation.clock import per_second
 from selfpab.evaluation.folds import Fold, finished_folds, plain, save_fold
 from selfpab.evaluation.metrics import confusion
-from selfpab.recording import UNLABELLED, Recording
+from selfpab.recording import SENSORS, UNLABELLED, Recording
+from selfpab.sensors import without
 
 if TYPE_CHECKING:
     import polars as pl
@@ -107,17 +108,46 @@ def one_fold(
     A classifier may have `facts`, a mapping of plain values known after `fit` (layer_weights, validation {loss,
     macro_f1}, losses ...); they become those of the fold.
     """
-    import polars as pl
+    return every_fold(build, recordings, activities, subject, train_with=train_with)[None]
 
+
+def every_fold(
+    build: Callable[[], Classifier],
+    recordings: Sequence[Recording],
+    activities: Activities,
+    subject: str,
+    *,
+    train_with: Sequence[Recording] = (),
+) -> dict[str | None, tuple[Fold, "pl.DataFrame"]]:
+    """The same by what the subject is scored on: None, all of it; and by the name of a sensor, that sensor alone, where the
+    classifier says that it can do so (an attribute `reads_single` that is true)."""
     began = time.perf_counter()
     classifier = build()
     classifier.fit([recording for recording in [*recordings, *train_with] if recording.subject != subject])
     facts = plain(dict(getattr(classifier, "facts", {})))  # now: predicting could not add to them honestly
+    own = [recording for recording in recordings if recording.subject == subject]
+    found: dict[str | None, tuple[Fold, "pl.DataFrame"]] = {}
+    for sensor in (None, *(SENSORS if getattr(classifier, "reads_single", False) else ())):
+        others = [other for other in SENSORS if sensor not in (None, other)]
+        fold, seconds = _scored(classifier, own, activities, others)
+        found[sensor] = replace(fold, took_s=time.perf_counter() - began, facts=facts), seconds
+        began = time.perf_counter()
+    return found
+
+
+def _scored(
+    classifier: Classifier, recordings: Sequence[Recording], activities: Activities, lacking: Sequence[str]
+) -> tuple[Fold, "pl.DataFrame"]:
+    """A subject's fold, of recordings as if these sensors had not been there."""
+    import polars as pl
+
     counts = np.zeros((len(activities), len(activities)), np.int64)
     calibration, unlabelled, tables = nothing_counted(), 0, []
-    for number, recording in enumerate(r for r in recordings if r.subject == subject):
+    for number, recording in enumerate(recordings):
         truth = activities.indices(_labels(recording))
         question = replace(recording, labels=None)
+        for sensor in lacking:
+            question = without(question, sensor)
         predicted = np.asarray(classifier.predict(question))
         counts += confusion(truth, predicted, len(activities))
         probabilities = _checked(np.asarray(classifier.probabilities(question)), recording, len(activities))
@@ -125,8 +155,8 @@ def one_fold(
         unlabelled += int(np.count_nonzero(truth == UNLABELLED))
         table = per_second(recording, truth, probabilities, activities)
         tables.append(table.with_columns(pl.lit(number, dtype=pl.Int32).alias("recording")))
-    took_s = time.perf_counter() - began
-    return Fold(subject, counts, int(counts.sum()), unlabelled, calibration, took_s, facts), pl.concat(tables)
+    subject = recordings[0].subject
+    return Fold(subject, counts, int(counts.sum()), unlabelled, calibration, took_s=0.0), pl.concat(tables)
 
 
 def held_out(

@@ -22,6 +22,7 @@ from selfpab.evaluation.metrics import accuracy, f1, macro_f1, macro_f1_present,
 from selfpab.writing import write_text
 
 SCHEMA = 1
+SINGLE = "single-"  # how the folders beside results.json begin that hold the same of one sensor alone, as single-thigh
 DETAILS = (
     "seed",
     "precision",

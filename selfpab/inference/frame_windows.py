@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from selfpab.downstream import release
+from selfpab.downstream.head import Head
 from selfpab.downstream.states import Extractor, States
 from selfpab.recording import Recording
 
@@ -65,21 +66,21 @@ def window_states(
     windows: Literal["ours", "authors"],
     overlap: int | None = None,
     *,
+    head: Head | None = None,
     doubting: bool = False,
 ) -> States:
     """States of all windows over a recording, for one pass.
 
     finetune : the settings of a fine-tuned model (`FinetuneConfig` as plain values); of an encoder, none.
     overlap : frames that neighbouring windows share; None: `step_of` says.
+    head : its readers of one sensor answer where the other says nothing (`ours` alone); None: everything is for the encoder.
     doubting : where windows share half of their frames or more, so that every other one holds all frames, give the others for
         a second look where the first leaves doubt.
     """
     step = step_of(extractor, finetune, windows, overlap)
     if windows == "ours":
-        if doubting and 2 * step <= extractor.shape.window_frames:
-            spans, between = extractor.two_looks(recording, step=step)
-            return replace(extractor.span_states(recording, spans), between=between, sure=SURE)
-        return extractor.span_states(recording, extractor.spans(recording, step=step))
+        sure = SURE if doubting and 2 * step <= extractor.shape.window_frames else None
+        return extractor.states_for(head, recording, step=step, sure=sure)
     if recording.rate_hz != 50:
         raise ValueError(f"{recording.subject} has {recording.rate_hz:g} Hz; the spectrograms need 50 Hz")
     if not len(recording):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfpab.evaluation.answers import Answers, read_answers
-from selfpab.evaluation.results import read_results
+from selfpab.evaluation.results import SINGLE, read_results
 from selfpab.inference.card_numbers import trust_report
 from selfpab.inference.model_names import CALIBRATION
 from selfpab.inference.trust import Trust, fit_trust, write_trust
@@ -95,6 +95,7 @@ def _one_evaluation(run: Path) -> Path:
     if (run / "results.json").is_file():
         return run
     found = sorted(path.parent for depth in ("*", "*/*") for path in run.glob(f"{depth}/results.json"))
+    found = [folder for folder in found if not folder.name.startswith(SINGLE)]
     if len(found) != 1:
         which = "it holds none" if not found else "choose one of " + ", ".join(str(path) for path in found)
         raise FileNotFoundError(f"{run} is not one evaluation (a folder with results.json and seconds/): {which}")
