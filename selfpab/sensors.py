@@ -1,8 +1,9 @@
 """Which sensor says something of a stretch, by the marks of a recording: both, one, or neither (ours).
 
-A sensor that measured nothing (a mark "sensor dropout back" or "... thigh") and one that was not worn (a mark "non-wear back" or
-"... thigh") say nothing. Where neither was worn, but both measured, both are taken to speak, as if nobody knew: `wear` says
-that it means little. A mark "sensor dropout" does not say which sensor it means: neither speaks.
+A sensor that measured nothing (a mark "sensor dropout back" or "... thigh") says nothing, and one that was not worn (a mark
+"non-wear back" or "... thigh") says nothing where the other one was. What measured and was not worn, without anything else
+to listen to, is listened to: the column `wear` says that it means little. A mark "sensor dropout" does not say which sensor
+it means: neither speaks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfpab.recording import NON_WEAR_OF, SENSOR_MISSING, SENSOR_MISSING_OF, SENSORS, Mark, Recording, Segment
+from selfpab.recording import (
+    NON_WEAR,
+    NON_WEAR_OF,
+    SENSOR_MISSING,
+    SENSOR_MISSING_OF,
+    SENSORS,
+    Mark,
+    Recording,
+    Segment,
+)
 
 AXES = {sensor: slice(3 * place, 3 * place + 3) for place, sensor in enumerate(SENSORS)}  # of CHANNELS
 NOT_THERE = "not in this recording"  # evidence of a mark
@@ -34,10 +44,10 @@ def told_by(recording: Recording) -> list[Told]:
     >>> still = np.zeros((100, 6), np.float32)
     >>> marks = (Mark(20, 50, "sensor dropout back"), Mark(40, 70, "non-wear thigh"))
     >>> [tuple(stretch) for stretch in told_by(Recording("P1", None, 50.0, still, marks=marks))]
-    [(0, 20, ('back', 'thigh')), (20, 40, ('thigh',)), (40, 50, ()), (50, 70, ('back',)), (70, 100, ('back', 'thigh'))]
+    [(0, 20, ('back', 'thigh')), (20, 50, ('thigh',)), (50, 70, ('back',)), (70, 100, ('back', 'thigh'))]
     """
     missing = {sensor: (SENSOR_MISSING, kind) for sensor, kind in SENSOR_MISSING_OF.items()}
-    known = {*NON_WEAR_OF.values(), *(kind for kinds in missing.values() for kind in kinds)}
+    known = {NON_WEAR, *NON_WEAR_OF.values(), *(kind for kinds in missing.values() for kind in kinds)}
     marks = [mark for mark in recording.marks if mark.kind in known and mark.first < mark.stop]
     edges = sorted({0, len(recording), *(m.first for m in marks), *(m.stop for m in marks)})
     covers = {kind: np.zeros(len(edges), np.int64) for kind in known}
@@ -48,9 +58,8 @@ def told_by(recording: Recording) -> list[Told]:
     here = {kind: np.cumsum(change) > 0 for kind, change in covers.items()}
     found: list[Told] = []
     for number, (first, stop) in enumerate(pairwise(edges)):
-        measures = [s for s in SENSORS if not any(here[kind][number] for kind in missing[s])]
-        worn = tuple(s for s in measures if not here[NON_WEAR_OF[s]][number])
-        sensors = worn if worn or len(measures) < len(SENSORS) else SENSORS
+        measures = tuple(s for s in SENSORS if not any(here[kind][number] for kind in missing[s]))
+        sensors = tuple(s for s in measures if not (here[NON_WEAR][number] or here[NON_WEAR_OF[s]][number])) or measures
         if found and found[-1].sensors == sensors:
             found[-1] = found[-1]._replace(stop=stop)
         else:
@@ -101,10 +110,11 @@ def without(recording: Recording, sensor: str) -> Recording:
 
 
 def check_both(recording: Recording, what: str) -> None:
-    """ValueError where a sensor says nothing of the whole recording and `what` (such as "this model") needs both."""
-    spoken = {sensor for told in told_by(recording) for sensor in told.sensors}
+    """ValueError where a sensor measured nothing in the whole recording and `what` (such as "this model") needs both."""
+    worn_or_not = recording.with_marks(mark for mark in recording.marks if mark.kind not in NON_WEAR_OF.values())
+    spoken = {sensor for told in told_by(worn_or_not) for sensor in told.sensors}
     if lacking := [sensor for sensor in SENSORS if sensor not in spoken]:
         raise ValueError(
-            f"{recording.subject} has no {' and no '.join(lacking)} sensor that measured and was worn; {what} needs both "
-            "sensors: take a model that reads one (the one in the box does), or leave the recording out"
+            f"{recording.subject}: the {' and the '.join(lacking)} sensor measured nothing; {what} needs both sensors: take a "
+            "model that reads one alone (selfpab predict, with the model in the box), or leave the recording out"
         )

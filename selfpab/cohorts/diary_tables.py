@@ -60,7 +60,9 @@ def diary_table(
     An interval outside the recording has 0 recorded minutes.
     """
     activities = classes_of(info)
-    seconds = pl.read_parquet(folder / "seconds.parquet", columns=["time", "activity", "wear", "gap", *ENMO])
+    wanted = ["time", "activity", "wear", "gap", *ENMO, "sensors"]
+    there = pl.read_parquet_schema(folder / "seconds.parquet")  # of an earlier version without the last one
+    seconds = pl.read_parquet(folder / "seconds.parquet", columns=[name for name in wanted if name in there])
     zone = clock_of(seconds["time"], info)
     first = _first_moment(seconds, info["start"] is not None)
     table, sums = coded(seconds), summaries(activities)

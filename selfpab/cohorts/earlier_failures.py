@@ -8,7 +8,8 @@ from pathlib import Path
 
 from selfpab.cohorts.file_stamps import place_of
 from selfpab.cohorts.finished_folders import facts_of
-from selfpab.data.sources import DEVICES, Problem, Source
+from selfpab.data.device_files import DEVICES
+from selfpab.data.sources import Problem, Source
 
 
 def still_failed(out: Path, looked_at: Iterable[Path], found: Iterable[Source]) -> list[Problem]:

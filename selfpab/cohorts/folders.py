@@ -35,7 +35,7 @@ from selfpab.inference.prediction import Prediction
 from selfpab.inference.vectors import write_vectors
 from selfpab.progress import Progress
 from selfpab.provenance import environment
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSORS, Recording
 from selfpab.reports.recording_page import NAME as PAGE
 from selfpab.reports.recording_page import write_report
 from selfpab.upstream.engine import Precision, resolved_precision
@@ -82,11 +82,21 @@ def _predicted(
 ) -> dict[str, Any]:
     windows = chosen_windows(config.windows, model.finetune)
     threshold = model.uncertain_below if config.uncertain_below is None else config.uncertain_below
-    prediction = model.predict(recording, uncertain_below=threshold, windows=windows, overlap=config.overlap)
+    prediction = model.predict(
+        recording,
+        uncertain_below=config.uncertain_below,
+        windows=windows,
+        overlap=config.overlap,
+        single_sensor=config.single_sensor,
+    )
     for old in ("info.json", PAGE):  # an old one must never describe new tables
         (folder / old).unlink(missing_ok=True)
     prediction.write(folder, csv=config.csv)
     facts = {"windows": windows, "overlap": config.overlap, "uncertain_below": threshold, **_counts(prediction, config)}
+    if model.reads_single:
+        facts["uncertain_below_single"] = {
+            s: own.uncertain_below for s, own in model.single(config.uncertain_below).items()
+        }
     facts["decision"] = model.decision and model.decision.by_name(prediction.activities)
     facts["decision_over_s"] = 1 + 2 * (model.decision.around_s if model.decision else 0)
     if config.report:
@@ -233,7 +243,8 @@ def _diary(path: str, sha256: str) -> tuple[Interval, ...]:
 def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
     """What is in the tables, and what is known of wear; activities, and doubt, are counted where it was worn."""
     seconds = prediction.seconds
-    worn = seconds.select("activity", "uncertain", "wear").filter("wear")
+    worn = seconds.select("activity", "uncertain", "wear", "sensors").filter("wear")
+    told = worn["sensors"]
     names = dict(zip(prediction.activities.codes, prediction.activities.names, strict=True))
     counted = worn["activity"].drop_nulls().value_counts(sort=True).rows()
     kinds = (NON_WEAR, *NON_WEAR_OF.values())
@@ -246,6 +257,7 @@ def _counts(prediction: Prediction, config: PredictConfig) -> dict[str, Any]:
         "seconds_recorded": int((~seconds["gap"]).sum()),
         "seconds_uncertain": int(worn["uncertain"].sum()),
         "seconds_per_activity": {names[code]: count for code, count in counted},
+        "seconds_single": {sensor: int((told == sensor).sum()) for sensor in SENSORS},
         "classes": [{"code": code, "name": name} for code, name in names.items()],
         "bouts": len(prediction.bouts()),
         "interval_level": prediction.intervals.level if prediction.intervals else None,

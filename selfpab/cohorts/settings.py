@@ -29,6 +29,7 @@ class PredictConfig(FolderConfig):
         None  # frames that windows share, fewer are faster; none: as many as evaluated, where in doubt
     )
     uncertain_below: float | None = None  # seconds less probable are uncertain; none: what the model's calibration says
+    single_sensor: bool = True  # where one sensor alone measured and was worn read it by itself, if the model can
     csv: bool = False  # seconds.csv.gz beside seconds.parquet
     report: bool = True  # report.html, a page to look at; off where there are thousands
     diary: str | None = None  # csv of intervals: subject, start, end, kind such as "time in bed" or "work"
@@ -52,4 +53,5 @@ def deciding(config: FolderConfig) -> list[object]:
         return [config.precision, config.form]
     assert isinstance(config, PredictConfig)
     tables = [config.uncertain_below, config.csv, config.report, "parquet"]  # the last: what is finished stays so
-    return [config.windows, config.overlap, config.precision, *tables]
+    both = [] if config.single_sensor else ["both sensors"]
+    return [config.windows, config.overlap, config.precision, *tables, *both]

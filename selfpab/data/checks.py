@@ -50,8 +50,8 @@ def check_finite(samples: np.ndarray, path: Path) -> None:
         for sensor, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
             if wrong[:, axes].all():
                 raise RecordingError(
-                    f"{path}: the {sensor} sensor has no number in any row; both sensors are needed: export it again with "
-                    f"both, or leave it out"
+                    f"{path}: the {sensor} sensor has no number in any row: export it again with both sensors, or leave its "
+                    f"three columns out, so that the other one is read alone"
                 )
         what = "infinite" if np.isinf(samples[row, channel]) else "missing or no number"
         raise RecordingError(

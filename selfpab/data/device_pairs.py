@@ -7,7 +7,7 @@ in `source`, ready for JSON (pair_sources.py). Legend: N samples; a stretch is [
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -27,8 +27,9 @@ from selfpab.devices.cwa_blocks import NO_TIME
 from selfpab.devices.resampling import DoesNotFit, resample
 from selfpab.devices.surveys import Movement, Survey, survey
 from selfpab.devices.synchronisation import LONGEST_OFFSET_S, Alignment, NotTogether
-from selfpab.recording import CHANNELS, CLIPPING, NON_WEAR_OF, Mark, Recording, RecordingError, Segment
+from selfpab.recording import CHANNELS, CLIPPING, SENSORS, Mark, Recording, RecordingError, Segment
 from selfpab.scratch import room_for
+from selfpab.sensors import AXES
 
 WITHIN_NS = 1000  # so far inside its run a sample of the grid must lie: more than the rounding of times
 AT_ONCE = 1 << 17  # samples of one sensor that one thread makes: 44 minutes
@@ -75,7 +76,9 @@ def read_pair(
     Raises RecordingError (a ValueError) that names the files: what cannot be read, one file given twice, no common time;
     NotTogether, one of these, for two people or two times.
     """
-    devices = _surveyed([Path(back), Path(thigh)], calibrate, workers)
+    devices = surveyed([Path(back), Path(thigh)], calibrate, workers)
+    if devices[0].sha256 == devices[1].sha256:
+        raise RecordingError(f"{back} and {thigh}: are the same; give the files of two sensors, back and thigh")
     alignment = None
     if align:
         try:
@@ -84,37 +87,38 @@ def read_pair(
             )
         except NotTogether as error:
             raise NotTogether(f"{back} and {thigh}: {error}") from error
-    devices = [device._replace(survey=_without_movement(device.survey)) for device in devices]
-    presence = _presence(_stretches(devices[0].survey, None), _stretches(devices[1].survey, alignment))
+    devices = [device._replace(survey=without_movement(device.survey)) for device in devices]
+    presence = _presence(stretches_of(devices[0].survey, None), stretches_of(devices[1].survey, alignment))
     if not len(presence.both):
         raise RecordingError(
             f"{back} and {thigh}: were never recording at the same time: back {_span(devices[0].survey)}, thigh "
             f"{_span(devices[1].survey)}, each by its own clock; give files of the same days"
         )
-    segments = _segments(presence.both)
+    segments = segments_of(presence.both)
     shape = (segments[-1].stop, len(CHANNELS))
     samples = room_for(shape, np.int16) if room is None else room(shape)
-    counts_per_g = _fill(samples, devices, segments, presence.both, alignment, workers)
+    by_sensor: dict[str, Device] = dict(zip(SENSORS, devices, strict=True))
+    counts_per_g = fill(samples, by_sensor, segments, presence.both, alignment, workers)
     recording = Recording(
         subject=Path(back).stem if subject is None else subject,
         start=clock_time(int(presence.both[0, 0]) * STEP_NS),
         rate_hz=RATE_HZ,
         samples=samples,
         segments=segments,
-        marks=tuple(_clipping(devices, segments, presence.both, alignment)),
+        marks=tuple(clipping(by_sensor, segments, presence.both, alignment)),
         source=source_of(devices, alignment, presence, len(samples)),
         counts_per_g=counts_per_g,
     )
     if not look_for_non_wear:
         return recording
-    off = non_wear(recording, temperature=_temperatures(devices, int(presence.both[0, 0]) * STEP_NS, alignment))
+    off = non_wear(recording, temperature=temperatures(by_sensor, int(presence.both[0, 0]) * STEP_NS, alignment))
     return recording.with_marks((*recording.marks, *off))
 
 
-def _temperatures(devices: Sequence[Device], start_ns: int, alignment: Alignment | None) -> Temperatures:
+def temperatures(devices: Mapping[str, Device], start_ns: int, alignment: Alignment | None) -> Temperatures:
     """Seconds since the recording's start and degrees of every block with a time, of the sensors that measure it."""
     found = {}
-    for name, device in zip(NON_WEAR_OF, devices, strict=True):
+    for name, device in devices.items():
         blocks = device.survey.blocks
         seconds, degrees = [np.zeros(0)], [np.zeros(0, np.float32)]
         for row in range(0, len(blocks), BLOCKS):
@@ -129,7 +133,8 @@ def _temperatures(devices: Sequence[Device], start_ns: int, alignment: Alignment
     return found
 
 
-def _surveyed(paths: Sequence[Path], calibrate: bool, workers: int) -> list[Device]:
+def surveyed(paths: Sequence[Path], calibrate: bool, workers: int) -> list[Device]:
+    """What is in the device files; RecordingError for one that is not there, or whose blocks have no time."""
     for path in paths:
         if not path.is_file():
             raise RecordingError(f"{path}: there is no such file; give the device files of both sensors")
@@ -145,12 +150,10 @@ def _surveyed(paths: Sequence[Path], calibrate: bool, workers: int) -> list[Devi
             raise RecordingError(
                 f"{path}: none of its blocks has a time, so it cannot be laid beside another; leave it out"
             )
-    if found[0].sha256 == found[1].sha256:
-        raise RecordingError(f"{paths[0]} and {paths[1]}: are the same; give the files of two sensors, back and thigh")
     return found
 
 
-def _without_movement(found: Survey) -> Survey:
+def without_movement(found: Survey) -> Survey:
     return found._replace(movement=Movement(0, found.movement.rate_hz, np.zeros(0, np.float32)))
 
 
@@ -166,7 +169,7 @@ def _back_ns(alignment: Alignment | None, thigh_ns: np.ndarray) -> np.ndarray:
     return back_ns
 
 
-def _stretches(found: Survey, alignment: Alignment | None) -> np.ndarray:
+def stretches_of(found: Survey, alignment: Alignment | None) -> np.ndarray:
     """Steps of the grid at which one device recorded, int64 (runs, 2)."""
     edges_ns = np.array([(run.start_ns, run.stop_ns) for run in found.clock.runs], np.int64).reshape(-1, 2)
     edges_ns = _back_ns(alignment, edges_ns)
@@ -189,39 +192,40 @@ def _presence(back: np.ndarray, thigh: np.ndarray) -> Presence:
     return Presence(joined, recorded[0][begins], recorded[1][begins])
 
 
-def _segments(both: np.ndarray) -> tuple[Segment, ...]:
+def segments_of(both: np.ndarray) -> tuple[Segment, ...]:
+    """Of stretches that were recorded."""
     edges = [0, *np.cumsum(both[:, 1] - both[:, 0]).tolist()]
     starts_s = ((both[:, 0] - both[0, 0]) * (STEP_NS / SECOND_NS)).tolist()
     return tuple(Segment(a, b, start_s) for (a, b), start_s in zip(pairwise(edges), starts_s, strict=True))
 
 
-def _fill(
+def fill(
     samples: np.ndarray,
-    devices: Sequence[Device],
+    devices: Mapping[str, Device],
     segments: Sequence[Segment],
     both: np.ndarray,
     alignment: Alignment | None,
     workers: int,
 ) -> int:
-    """Write the samples (N, 6) of both sensors; the counts per g with which all fit."""
+    """Write the samples (N, 6) of these sensors; the counts per g with which all fit."""
 
-    def make(place: int, first: int, stop: int, step: int, counts_per_g: int) -> None:
+    def make(sensor: str, first: int, stop: int, step: int, counts_per_g: int) -> None:
         times_ns = np.arange(step, step + stop - first) * STEP_NS
         resample(
-            devices[place].survey,
-            _thigh_ns(alignment, times_ns) if place else times_ns,
-            samples[first:stop, 3 * place : 3 * place + 3],
+            devices[sensor].survey,
+            _thigh_ns(alignment, times_ns) if sensor == "thigh" else times_ns,
+            samples[first:stop, AXES[sensor]],
             counts_per_g=counts_per_g,
-            calibration=devices[place].calibration,
+            calibration=devices[sensor].calibration,
         )
 
     pieces = [
-        (place, first, min(first + AT_ONCE, segment.stop), int(step) + first - segment.first)
+        (sensor, first, min(first + AT_ONCE, segment.stop), int(step) + first - segment.first)
         for segment, step in zip(segments, both[:, 0], strict=True)
         for first in range(segment.first, segment.stop, AT_ONCE)
-        for place in range(2)
+        for sensor in devices
     ]
-    largest_g = max(device.survey.largest_g for device in devices)
+    largest_g = max(device.survey.largest_g for device in devices.values())
     too_large: DoesNotFit | None = None
     for counts_per_g in (counts for counts in COUNTS_PER_G if largest_g * counts <= INT16_MAX):
         with ThreadPoolExecutor(workers) as pool:
@@ -234,24 +238,25 @@ def _fill(
                 too_large = error
                 for piece in waiting:
                     piece.cancel()
-    what = too_large or f"{devices[0].survey.path} and {devices[1].survey.path}: {largest_g:.1f} g was measured"
+    files = " and ".join(str(device.survey.path) for device in devices.values())
+    what = too_large or f"{files}: {largest_g:.1f} g was measured"
     raise RecordingError(f"{what}; no device measures so much: copy the file from the device again")
 
 
-def _clipping(
-    devices: Sequence[Device], segments: Sequence[Segment], both: np.ndarray, alignment: Alignment | None
+def clipping(
+    devices: Mapping[str, Device], segments: Sequence[Segment], both: np.ndarray, alignment: Alignment | None
 ) -> list[Mark]:
     """Marks over the blocks with clipped values, neighbours as one."""
     begins = np.array([segment.first for segment in segments])
     marks = []
-    for place, name in enumerate(("back", "thigh")):
-        found = devices[place].survey
+    for name, device in devices.items():
+        found = device.survey
         blocks = found.blocks[found.blocks["clipped"] > 0]
         edges = np.stack([blocks["first"], blocks["first"] + blocks["samples"] - 1])
         edges_ns = found.clock.times_ns(edges.ravel()).reshape(2, -1)
         known = (edges_ns != NO_TIME).all(axis=0)
         blocks, edges_ns = blocks[known], edges_ns[:, known]
-        if place:
+        if name == "thigh":
             edges_ns = _back_ns(alignment, edges_ns)
         steps = edges_ns // STEP_NS + np.array([[0], [2]])
         segment = np.maximum(np.searchsorted(both[:, 0], steps, "right") - 1, 0)

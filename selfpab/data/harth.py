@@ -8,8 +8,7 @@ out and named in the recording's source. Legend: N samples; times are integer na
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,15 +29,13 @@ from selfpab.data.checks import (
 )
 from selfpab.data.drifting_stamps import on_steps
 from selfpab.data.long_tables import LONG_ROWS, Gathered, Piece, gathered, seconds_since
+from selfpab.data.table_columns import EXAMPLE, LABELS, channels_in, marked_where_missing, wanted_columns
 from selfpab.data.zones import offset_warnings
-from selfpab.recording import CHANNELS, SENSORS, Recording, segments_of
+from selfpab.recording import CHANNELS, Recording, segments_of
 
 if TYPE_CHECKING:
     import polars
 
-TIMES = ("timestamp", "time_s")  # the first that is there is used
-LABELS = ("label", "activity")
-EXAMPLE = f"timestamp,{','.join(CHANNELS)},label"
 NOTHING = ("", "nan", "na", "null", "none")  # ways to write that a label is not known
 CR_ALONE = "lines end in CR alone; wanted LF or CR LF: save it with such ends of lines"
 EPOCH = datetime(1970, 1, 1)
@@ -77,7 +74,8 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
     sha256, rows, quoted = _survey(path, len(names))
     if not rows:
         raise RecordingError(f"{path}: has a header and no samples; wanted a line per sample")
-    number = dict.fromkeys(CHANNELS, pl.Float32) | {"time_s": pl.Float64}
+    channels = channels_in(wanted)
+    number = dict.fromkeys(channels, pl.Float32) | {"time_s": pl.Float64}
     kinds = {n if n in wanted else f"_{i}": number.get(n, pl.String) for i, n in enumerate(names)}
     places = sorted(names.index(name) for name in wanted)
     how: dict[str, Any] = {"has_header": False, "schema": kinds, "columns": places, "ignore_errors": True}
@@ -92,7 +90,9 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
         else:
             times_ns = times_of_seconds(table["time_s"].to_numpy(), path, before)
         codes = {n: _numbers(table[n], n, path, before) for n in wanted if n in (*LABELS, "segment")}
-        samples = np.ascontiguousarray(table.select(pl.col(CHANNELS).fill_null(float("nan"))).to_numpy())
+        there = table.select(pl.col(channels).fill_null(float("nan")))
+        absent = [pl.lit(0, pl.Float32).alias(name) for name in CHANNELS if name not in channels]
+        samples = np.ascontiguousarray(there.with_columns(absent).select(CHANNELS).to_numpy())
         return Piece(times_ns, samples, codes)
 
     def pieces() -> Iterator[Piece]:
@@ -112,7 +112,8 @@ def read_csv(path: Path, *, rate_hz: float | None = None, subject: str | None = 
         raise RecordingError(f"{path}: cannot be read as csv ({error}); wanted lines like {EXAMPLE}") from error
     ignored = [name for name in names if name not in wanted or read.codes.get(name, 0) is None]
     source = {"form": "csv", "sha256": sha256, "ignored_columns": ignored, **offset_warnings(first or "", last)}
-    return assembled(path, read, source, zone, "timestamp" in wanted, rate_hz, subject)
+    recording = assembled(path, read, source, zone, "timestamp" in wanted, rate_hz, subject)
+    return marked_where_missing(recording, channels)
 
 
 def assembled(
@@ -168,44 +169,6 @@ def assembled(
         source=source,
         counts_per_g=read.counts_per_g if isinstance(read, Gathered) else None,
     )
-
-
-def wanted_columns(names: Sequence[str], path: Path) -> list[str]:
-    """Those of a file's columns that are read; RecordingError says which are missing or there twice."""
-    missing = [name for name in CHANNELS if name not in names]
-    missing += [] if any(name in names for name in TIMES) else ["timestamp (or time_s)"]
-    if missing:
-        raise RecordingError(
-            f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(map(repr, names))}; "
-            f"wanted {EXAMPLE}: {_remedy(names, missing)}"
-        )
-    wanted = [next(name for name in TIMES if name in names), *CHANNELS]
-    wanted += [name for name in LABELS if name in names][:1] + [name for name in ("segment",) if name in names]
-    if twice := [name for name in wanted if names.count(name) > 1]:
-        raise RecordingError(
-            f"{path}: has the column {twice[0]} twice; wanted it once: rename or leave out one of them"
-        )
-    return wanted
-
-
-def _remedy(names: Sequence[str], missing: Sequence[str]) -> str:
-    """What to do about missing columns.
-
-    >>> _remedy(["Back X", "back_y"], ["back_x"])
-    'rename Back X to back_x'
-    """
-    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-        if mark in "".join(names):
-            return f"it is divided by {word}: save it with commas, and with points in the numbers"
-    plain = {re.sub(r"[\W_]", "", name).lower(): name for name in names}
-    alike = [(plain[key], name) for name in missing if (key := name.replace("_", "")) in plain]
-    renamed = ", ".join(f"{theirs} to {ours}" for theirs, ours in alike)
-    if len(alike) == len(missing):
-        return f"rename {renamed}"
-    sensors = [sensor for sensor in SENSORS if {f"{sensor}_{axis}" for axis in "xyz"} <= set(missing)]
-    if len(sensors) == 1 and len(missing) == 3:
-        return f"both sensors are needed, and the {sensors[0]}'s is not there; if it is, rename its columns"
-    return "rename the columns" + (f" ({renamed})" if renamed else "")
 
 
 def times_of_text(

@@ -74,6 +74,20 @@ def source_of(
     return _plain(source)
 
 
+def source_of_one(device: Device, sensor: str, samples: int) -> dict[str, Any]:
+    """The same of one sensor alone."""
+    source = {
+        "path": str(device.survey.path),
+        "form": device.survey.path.suffix.lower()[1:],
+        "rows": samples,
+        "sha256": device.sha256,
+        "repairs": _repairs(sensor, device),
+        "warnings": _warnings_of(sensor, device),
+        sensor: _device(device),
+    }
+    return _plain(source)
+
+
 def clock_time(time_ns: int) -> datetime:
     """A device's time as its clock showed it, to the microsecond.
 
@@ -116,16 +130,7 @@ def _of_alignment(alignment: Alignment | None) -> list[str]:
 
 
 def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[str]:
-    told = []
-    for name, device in (("back", back), ("thigh", thigh)):
-        if not device.calibration.applied:
-            told.append(f"{name}: not calibrated: {device.calibration.why}")
-        told += [f"{name}: {line}" for line in (*device.survey.warnings[:LINES], *_without_time(device.survey))]
-        if leaps := device.survey.report.counts.get(JUMP, 0):
-            told.append(
-                f"{name}: its clock leaps {'once' if leaps == 1 else f'{leaps} times'}; if it was set then, the sensors lie "
-                "apart by as much before or after: the report says where"
-            )
+    told = [*_warnings_of("back", back), *_warnings_of("thigh", thigh)]
     if alignment is None:
         told.append("the clocks were taken as they are: nobody looked how they lie")
     elif alignment.confidence < LOW_CONFIDENCE:
@@ -135,6 +140,17 @@ def _warnings(back: Device, thigh: Device, alignment: Alignment | None) -> list[
     ids = [device.survey.header.device_id for device in (back, thigh)]
     if ids[0] is not None and ids[0] == ids[1]:
         told.append(f"both files name device {ids[0]}: is one of them of another day?")
+    return told
+
+
+def _warnings_of(name: str, device: Device) -> list[str]:
+    told = [] if device.calibration.applied else [f"{name}: not calibrated: {device.calibration.why}"]
+    told += [f"{name}: {line}" for line in (*device.survey.warnings[:LINES], *_without_time(device.survey))]
+    if leaps := device.survey.report.counts.get(JUMP, 0):
+        told.append(
+            f"{name}: its clock leaps {'once' if leaps == 1 else f'{leaps} times'}; if it was set then, the sensors lie "
+            "apart by as much before or after: the report says where"
+        )
     return told
 
 

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from selfpab.data.checks import SECOND_NS, place, sha256_of
-from selfpab.data.harth import assembled, times_of_seconds, times_of_text, wanted_columns
+from selfpab.data.harth import assembled, times_of_seconds, times_of_text
 from selfpab.data.long_tables import LONG_ROWS, PIECE_ROWS, Piece, gathered
+from selfpab.data.table_columns import channels_in, marked_where_missing, wanted_columns
 from selfpab.data.zones import offset_warnings
 from selfpab.recording import CHANNELS, Recording, RecordingError
 
@@ -60,11 +61,11 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
             raise RecordingError(
                 f"{path}: timestamp has the type {stamps.type}; wanted timestamp or text (seconds are called time_s)"
             )
-        samples = np.empty((len(table), len(CHANNELS)), np.float32)
-        for i, name in enumerate(CHANNELS):
-            samples[:, i] = _floats(table.column(name), name, path, np.float32)
+        samples = np.zeros((len(table), len(CHANNELS)), np.float32)
+        for name in channels:
+            samples[:, CHANNELS.index(name)] = _floats(table.column(name), name, path, np.float32)
         codes: dict[str, np.ndarray | None] = {}
-        for name in wanted[1 + len(CHANNELS) :]:
+        for name in wanted[1 + len(channels) :]:
             words = name == "activity" and not pa.types.is_integer(table.schema.field(name).type)
             codes[name] = None if words else _floats(table.column(name), name, path, np.float64)
         return Piece(times_ns, samples, codes)
@@ -82,6 +83,7 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
         with pq.ParquetFile(path) as file:
             names, rows = list(file.schema_arrow.names), file.metadata.num_rows
         wanted = wanted_columns(names, path)
+        channels = channels_in(wanted)
         if not rows:
             raise RecordingError(f"{path}: has columns and no samples; wanted a row per sample")
         read = gathered(pieces, rows, path) if rows > LONG_ROWS else None
@@ -95,7 +97,8 @@ def read_parquet(path: Path, *, rate_hz: float | None = None, subject: str | Non
     ignored = [name for name in names if name not in wanted or read.codes.get(name, 0) is None]
     source = {"form": "parquet", "sha256": sha256_of(path), "ignored_columns": ignored}
     source |= offset_warnings(first or "", last)
-    return assembled(path, read, source, zone, wanted[0] == "timestamp", rate_hz, subject)
+    recording = assembled(path, read, source, zone, wanted[0] == "timestamp", rate_hz, subject)
+    return marked_where_missing(recording, channels)
 
 
 def write_parquet(recording: Recording, path: Path) -> None:

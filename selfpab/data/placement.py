@@ -18,7 +18,16 @@ import numpy as np
 from selfpab.data.placement_postures import Postures, known_postures
 from selfpab.data.placement_stretches import Stretch, Wear, stretches_of
 from selfpab.data.placement_turns import Change, changed
-from selfpab.recording import CLIPPING, NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Mark, Recording
+from selfpab.recording import (
+    CLIPPING,
+    NON_WEAR,
+    NON_WEAR_OF,
+    SENSOR_MISSING,
+    SENSOR_MISSING_OF,
+    SENSORS,
+    Mark,
+    Recording,
+)
 
 EXCHANGED = "back and thigh in source are the names of the files; their columns were exchanged"
 
@@ -120,8 +129,9 @@ def _undo(stretch: Stretch) -> Change:
 
 def _renamed(marks: tuple[Mark, ...], stretches: list[Stretch]) -> Iterator[Mark]:
     """Marks that name a sensor, which goes by its columns, in kind or evidence, where columns were swapped back."""
-    kinds = list(NON_WEAR_OF.values())
-    other = {kind: kind for kind in (NON_WEAR, CLIPPING, SENSOR_MISSING)} | dict(zip(kinds, kinds[::-1], strict=True))
+    other = {kind: kind for kind in (NON_WEAR, CLIPPING, SENSOR_MISSING)}
+    for kinds in (list(NON_WEAR_OF.values()), list(SENSOR_MISSING_OF.values())):
+        other |= dict(zip(kinds, kinds[::-1], strict=True))
     parts = [
         (found[0].first, found[-1].stop, swapped)
         for swapped, found in ((swapped, list(of)) for swapped, of in groupby(stretches, _swapped_back))

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfpab.recording import CHANNELS, SENSOR_MISSING, SENSORS, Mark, Recording, RecordingError
+from selfpab.recording import CHANNELS, SENSOR_MISSING_OF, SENSORS, Mark, Recording, RecordingError
+from selfpab.sensors import told_by
 
 SHORT_S = 60.0  # below it, what was worn and done is told from little (a window of the paper has five minutes)
 POSSIBLE_G = (0.5, 1.5)  # of a sensor at rest; calibration errors and tilt leave real ones within 0.8 to 1.15
@@ -41,30 +42,30 @@ class _Seconds(NamedTuple):
 
 
 def check_plausible(recording: Recording, path: Path) -> Recording:
-    """The recording with marks "sensor dropout" (`dropouts`) and, in `source["warnings"]`, what a person should look at.
+    """The recording with the marks of `dropouts` and, in `source["warnings"]`, what a person should look at.
 
     Raises RecordingError for less than a second, for back and thigh columns that are the same, and where no second is
-    left in which both sensors measured.
+    left in which a sensor measured.
     """
     if len(recording) < recording.rate_hz:
         raise RecordingError(
             f"{path}: lasts {recording.seconds:g} s; wanted a second at least, and minutes for answers to rely on"
         )
     marks = dropouts(recording)
-    missing = np.zeros(len(recording), bool)
-    for mark in marks:
-        missing[mark.first : mark.stop] = True
-    if len(recording) - missing.sum() < recording.rate_hz:
+    known = [mark for mark in recording.marks if mark.kind in SENSOR_MISSING_OF.values()]
+    marks = [mark for mark in marks if not any(_within(mark, other) for other in known)]
+    marked = recording.with_marks([*recording.marks, *marks])
+    if sum(told.stop - told.first for told in told_by(marked) if told.sensors) < recording.rate_hz:
         raise RecordingError(
-            f"{path}: {'; '.join(dict.fromkeys(mark.evidence for mark in marks))}; nothing is left in which both sensors "
-            f"measured, and both are needed: export the file again, or leave it out"
+            f"{path}: {'; '.join(dict.fromkeys(mark.evidence for mark in [*known, *marks]))}; nothing is left in which a "
+            f"sensor measured: export the file again, or leave it out"
         )
     if all((piece[:, :3] == piece[:, 3:]).all() for _, piece in recording.blocks(BLOCK_S)):
         raise RecordingError(
             f"{path}: the columns of back and thigh are the same in every row; wanted two sensors: give the thigh's own"
         )
     told = [f"only {recording.seconds:.0f} s long: little to tell an activity from"] * (recording.seconds < SHORT_S)
-    told += [_dropout_words(missing, recording.rate_hz)] * bool(marks)
+    told += _dropout_words(marked)
     told += filter(None, [strange_rhythm(recording)])
     if not told:
         return recording
@@ -73,7 +74,7 @@ def check_plausible(recording: Recording, path: Path) -> Recording:
 
 
 def dropouts(recording: Recording) -> tuple[Mark, ...]:
-    """Marks "sensor dropout" where a sensor gave no measurement, in order; `evidence` says which one and why.
+    """Marks "sensor dropout back" and "... thigh" where that sensor gave no measurement, in order; `evidence` says why.
 
     A sensor measures nothing where its three axes stand still, bit by bit, for a second and more at a value that is no
     gravity (0 g above all), or for ten seconds in five of which the other sensor moves; and where one axis
@@ -99,7 +100,7 @@ def dropouts(recording: Recording) -> tuple[Mark, ...]:
                 if _frozen_beside(seconds, first, stop, beside):
                     why = f"{CHANNELS[axis]} stands at {seconds.value[first, axis]:.3g} g while its other axes move"
                     found.append((*_edges(recording, seconds, first, stop, [axis]), why))
-        marks += (Mark(*stretch[:2], SENSOR_MISSING, stretch[2]) for stretch in _joined(found))
+        marks += (Mark(*stretch[:2], SENSOR_MISSING_OF[name], stretch[2]) for stretch in _joined(found))
     return tuple(sorted(marks, key=lambda mark: (mark.first, mark.stop)))
 
 
@@ -192,5 +193,22 @@ def _joined(found: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]
     return joined
 
 
-def _dropout_words(missing: np.ndarray, rate_hz: float) -> str:
-    return f"a sensor measured nothing for {missing.sum() / rate_hz / 60:.1f} min: no activity is told there"
+def _within(mark: Mark, other: Mark) -> bool:
+    return mark.kind == other.kind and other.first <= mark.first and mark.stop <= other.stop
+
+
+def _dropout_words(recording: Recording) -> list[str]:
+    """How long each sensor measured nothing, a line each."""
+    told = []
+    for sensor, kind in SENSOR_MISSING_OF.items():
+        missing = np.zeros(len(recording), bool)
+        for mark in recording.marks:
+            if mark.kind == kind:
+                missing[mark.first : mark.stop] = True
+        if missing.any():
+            minutes = missing.sum() / recording.rate_hz / 60
+            told.append(
+                f"the {sensor} sensor measured nothing for {minutes:.1f} min: activities are told from the other one alone "
+                "there, where the model can"
+            )
+    return told

@@ -14,7 +14,7 @@ from selfpab.config import ConfigError
 from selfpab.data.corpus_entries import checksum_of, corpus_of
 from selfpab.data.named_people import with_subjects
 from selfpab.data.reading import in_civil_time, read
-from selfpab.data.sources import HOW, Problem, Source, pair_of, sources_in
+from selfpab.data.sources import HOW, Problem, Source, pair_of, single_of, sources_in
 from selfpab.data.store import file_checksum
 from selfpab.data.zones import in_zone
 from selfpab.recording import Recording, RecordingError
@@ -28,7 +28,7 @@ class ReadConfig:
 
     rate_hz: float | None = None  # for files whose time stamps are wrong; none: what the stamps say
     pairs: str | None = None  # how device files belong together: two patterns with {subject}, or a table.csv
-    back: str | None = None  # one pair of device files: this one and thigh=
+    back: str | None = None  # one pair of device files: this one and thigh=; or one of these alone
     thigh: str | None = None
     tz: str | None = None  # time zone of the recordings' clocks, such as Europe/Oslo
     configured_at: str | None = (
@@ -48,18 +48,17 @@ def found_in(paths: Sequence[Path], config: ReadConfig) -> tuple[list[Source], l
 
     A `dataset.json` in a folder says whose they are (`with_subjects`).
 
-    Raises ValueError where there is neither a path nor `back=` and `thigh=`, or one of these alone; ConfigError for `pairs`
-    that says nothing of any file.
+    Raises ValueError where there is neither a path nor `back=` or `thigh=`; ConfigError for `pairs` that says nothing of any
+    file.
     """
-    if (config.back is None) != (config.thigh is None):
-        given, other = ("back", "thigh") if config.thigh is None else ("thigh", "back")
-        raise ValueError(f"{given}= was given without {other}=; wanted the device files of both sensors")
     found: list[Source] = []
     problems: list[Problem] = []
     if config.back is not None and config.thigh is not None:
         found.append(pair_of(Path(config.back), Path(config.thigh)))
+    elif alone := config.back or config.thigh:
+        found.append(single_of(Path(alone), "back" if config.back else "thigh"))
     elif not paths:
-        raise ValueError("wanted recordings: files or folders, or back=FILE thigh=FILE")
+        raise ValueError("wanted recordings: files or folders, or back=FILE thigh=FILE, or one of these alone")
     if config.tz is not None or config.configured_at is not None:  # before hours of reading
         in_zone(datetime(2024, 1, 1, 12), config.tz, Path("tz="), config.configured_at)
     for path in paths:
@@ -95,7 +94,7 @@ def idle_words(config: ReadConfig, found: Sequence[Source]) -> str | None:
     'align= had nothing to do: it is for device files, and none is here'
     """
     given = [name for name in OF_DEVICES if getattr(config, name) != getattr(ReadConfig, name)]
-    if not given or any(source.thigh is not None for source in found):
+    if not given or any(source.of_devices for source in found):
         return None
     return f"{', '.join(f'{name}=' for name in given)} had nothing to do: it is for device files, and none is here"
 
@@ -118,6 +117,7 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
     from selfpab.data.device_pairs import read_pair
     from selfpab.data.placement import check_placement
     from selfpab.data.plausibility import check_plausible
+    from selfpab.data.single_devices import read_single
     from selfpab.data.wear import non_wear
 
     if source.thigh is not None:
@@ -129,6 +129,14 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
             align=config.align,
             look_for_non_wear=config.non_wear,
             longest_offset_s=config.longest_offset_s,
+        )
+    elif source.sensor is not None:
+        recording = read_single(
+            source.path,
+            source.sensor,
+            subject=source.subject,
+            calibrate=config.calibrate,
+            look_for_non_wear=config.non_wear,
         )
     else:
         recording = read(source.path, rate_hz=config.rate_hz, subject=source.subject)
@@ -158,7 +166,7 @@ def content_key(source: Source, config: ReadConfig, *others: object, sha256: str
     names = [] if source.path.is_file() else [file.name for file in source.files]  # of hourly files they are the times
     own = [source.subject, source.tz, source.configured_at]
     # An entry's samples may be the same after its marks or time zone have changed: how it was ingested counts, too.
-    own += filter(None, [checksum_of(source.path)])
+    own += filter(None, [checksum_of(source.path), source.sensor])
     how = [__version__, *names, *settings_of(config).items(), *own, *others]
     return hashlib.sha256(f"{sha256 or file_checksum(source.files)} {how}".encode()).hexdigest()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfpab.data.sources import Problem
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSOR_MISSING_OF, Recording
 from selfpab.writing import write_csv
 
 AS_IT_SHOULD_BE = "as it should be"  # told of a sensor (placement_stretches)
@@ -45,7 +45,8 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         kind: sum(mark.stop - mark.first for mark in recording.marks if mark.kind == kind) / rate_hz / 3600
         for kind in (NON_WEAR, *NON_WEAR_OF.values())
     }
-    dropouts = [(mark.first, mark.stop) for mark in recording.marks if mark.kind == SENSOR_MISSING]
+    missing = (SENSOR_MISSING, *SENSOR_MISSING_OF.values())
+    dropouts = [(mark.first, mark.stop) for mark in recording.marks if mark.kind in missing]
     looked_for = source.get("looked_for", {})
     placed = [f"{mark.kind}: {mark.evidence}" for mark in recording.marks if mark.kind.startswith(PLACEMENT)]
     sensors: dict[str, Mapping[str, Any]] = {s: source[s] for s in NON_WEAR_OF if isinstance(source.get(s), Mapping)}

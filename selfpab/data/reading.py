@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from selfpab.data.corpus_entries import entry_file, entry_files, is_corpus, read_entry
+from selfpab.data.device_files import DEVICES
 from selfpab.data.harth import read_csv
 from selfpab.data.hunt4 import hours_of, read_hour, read_hours
 from selfpab.data.parquet import read_parquet
-from selfpab.data.sources import DEVICES
 from selfpab.data.zones import OFFSET_CHANGES, in_zone
 from selfpab.recording import Recording, RecordingError
 

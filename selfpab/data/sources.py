@@ -7,18 +7,16 @@ guessed: a device file without a partner is a problem that is named.
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfpab.data.corpus_entries import SAMPLES, entry_file, entry_files, is_corpus
+from selfpab.data.device_files import DEVICES, files_below, is_device
 from selfpab.data.hunt4 import WANTED_NAME, hours_of, npz_of
 
 READABLE = (".csv", ".parquet", ".npz")
-DEVICES = (".cwa", ".gt3x", ".bin")
-GENEACTIV = b"Device Identity"  # how its .bin begins
 PLACES = ("back", "thigh")
 WORDS = (  # for the places; those of a later row count where a name has none of an earlier one: a person may be called B
     {"back": r"lower[-_ ]?back|l?back", "thigh": r"(?:right|left|r|l)?[-_ ]?thigh"},
@@ -26,9 +24,11 @@ WORDS = (  # for the places; those of a later row count where a name has none of
 )
 COLUMNS = ("subject", "back", "thigh")
 OPTIONAL = ("visit", "tz", "configured_at")
+NONE = "none"  # in the place of a file, of who has one sensor alone
 HOW = (
     "names that differ in the words back and thigh alone (P1_back.cwa, P1_thigh.cwa); or "
-    "pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa; or pairs=TABLE.csv with the columns subject, back, thigh"
+    "pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa; or pairs=TABLE.csv with the columns subject, back, thigh (none as the other where a "
+    "person has one sensor alone)"
 )
 
 
@@ -37,8 +37,8 @@ class Source:
     """One recording to be read.
 
     study : the folder that was named, or that the file lies in. path : the file, a folder of hourly files, the samples
-    of an entry of the corpus `study`, or the back's device file, whose partner is `thigh`. visit : which of a person's
-    recordings. visit, tz, configured_at : of a table's row.
+    of an entry of the corpus `study`, or the back's device file, whose partner is `thigh`, or a device file without one, of
+    `sensor`. visit : which of a person's recordings. visit, tz, configured_at : of a table's row.
     """
 
     study: Path
@@ -48,6 +48,12 @@ class Source:
     tz: str | None = None
     configured_at: str | None = None
     visit: str | None = None
+    sensor: str | None = None
+
+    @property
+    def of_devices(self) -> bool:
+        """Whether it is made of device files."""
+        return self.thigh is not None or self.sensor is not None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -59,7 +65,7 @@ class Source:
     @property
     def short_name(self) -> str:
         """The person's name, and visit, of a pair, else the name of the file or folder without its suffix."""
-        if self.thigh is not None and self.subject:
+        if self.of_devices and self.subject:
             return _plain("_".join(filter(None, (self.subject, self.visit))))
         return _plain(self.path.stem if self.path.suffix.lower() in (*READABLE, SAMPLES) else self.path.name)
 
@@ -106,7 +112,8 @@ def sources_in(path: Path, pairs: str | None = None) -> tuple[list[Source], list
     if path.is_file():
         if path.suffix.lower() in DEVICES:
             raise ValueError(
-                f"{path}: a device file is one sensor; wanted both: back=FILE thigh=FILE, or the folder that holds them"
+                f"{path}: a device file is one sensor; wanted both: back=FILE thigh=FILE, or the folder that holds them; of "
+                "one sensor alone say which it is: back=FILE or thigh=FILE"
             )
         return [Source(path.parent, path)], []
     found = [Source(path.parent, path)] if hours_of(path) else []
@@ -140,6 +147,18 @@ def pair_of(back: Path, thigh: Path) -> Source:
     return Source(back.parent, back, thigh, named["back"] if same else back.stem)
 
 
+def single_of(file: Path, sensor: str) -> Source:
+    """One device file that was named, of this sensor.
+
+    >>> single_of(Path("data/P1_thigh.cwa"), "thigh").short_name
+    'P1'
+    """
+    if file.parent.exists() and not file.is_file():
+        raise FileNotFoundError(f"no {file}")
+    named = [subject for _, subject, place in _by_words(file.parent, [file]) if place == sensor]
+    return Source(file.parent, file, subject=(named[0] if named else None) or file.stem, sensor=sensor)
+
+
 def check_distinct(names: Sequence[str], sources: Sequence[Source]) -> None:
     """ValueError where two recordings would be written under one name, so that none replaces another unseen."""
     seen: dict[str, Source] = {}
@@ -161,7 +180,7 @@ def person_name(study: Path, subject: str) -> str:
 
 
 def _pairs(folder: Path, pairs: str | None) -> tuple[list[Source], list[Problem]]:
-    files = sorted(file for file in _below(folder) if file.suffix.lower() in DEVICES and _is_device(file))
+    files = sorted(file for file in files_below(folder) if file.suffix.lower() in DEVICES and is_device(file))
     if pairs is not None and Path(pairs).suffix.lower() == ".csv":
         return _of_table(folder, Path(pairs))
     named = _by_patterns(folder, files, pairs) if pairs else _by_words(folder, files)
@@ -243,43 +262,34 @@ def _of_table(folder: Path, table: Path) -> tuple[list[Source], list[Problem]]:
     found: dict[str, Source] = {}
     problems = []
     for line, row in enumerate(rows, 2):
-        named = [
-            next((p for p in (folder / row[c], table.parent / row[c]) if p.is_file()), row[c]) for c in COLUMNS[1:]
-        ]
+        named = {
+            place: next((p for p in (folder / row[place], table.parent / row[place]) if p.is_file()), row[place])
+            for place in PLACES
+            if row[place].lower() != NONE
+        }
         where = f"line {line} ({row['subject']})"
         if not row["subject"]:
             problems.append(Problem(table, f"line {line} names no subject"))
-        elif lost := [name for name in named if not isinstance(name, Path)]:
-            problems.append(Problem(table, f"{where}: no file {lost[0] or 'is named'} in {folder}"))
+        elif not named:
+            problems.append(Problem(table, f"{where}: no file is named, neither of the back nor of the thigh"))
+        elif lost := [name for name in named.values() if not isinstance(name, Path)]:
+            what = lost[0] or f"is named (of one sensor alone say {NONE} for the other)"
+            problems.append(Problem(table, f"{where}: no file {what} in {folder}"))
         else:
-            back, thigh = (Path(name) for name in named)
-            source = Source(folder, back, thigh, row["subject"], **{c: row.get(c) or None for c in OPTIONAL})
+            first, *partner = map(Path, named.values())
+            source = Source(
+                folder,
+                first,
+                partner[0] if partner else None,
+                row["subject"],
+                sensor=None if partner else next(iter(named)),
+                **{c: row.get(c) or None for c in OPTIONAL},
+            )
             if source.short_name in found:
                 problems.append(Problem(table, f"{where}: is there twice; tell them apart in a column visit"))
             else:
                 found[source.short_name] = source
     return list(found.values()), problems
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """All files in a folder and below it, links followed, each place once; those with a dot in front are left out."""
-    seen: set[Path] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = Path(place).resolve()
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(place) / name for name in names if not name.startswith("."))
-
-
-def _is_device(file: Path) -> bool:
-    """Of .bin files, whose suffix others have too, only those of a GENEActiv, or that are damaged at the front."""
-    if file.suffix.lower() != ".bin":
-        return True
-    with file.open("rb") as opened:
-        head = opened.read(len(GENEACTIV))
-    return head == GENEACTIV or not head.strip(b"\0")
 
 
 def _is(file: Path, pairs: str | None) -> bool:

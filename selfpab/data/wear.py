@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSORS, Mark, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING_OF, SENSORS, Mark, Recording
 
 EPOCH_S = 10.0
 LEAST_EPOCH_S = 1.0  # what is left at a segment's end is an epoch from so much on
@@ -64,7 +64,8 @@ def non_wear(recording: Recording, *, temperature: Temperatures | None = None) -
     together with the other one for 45 minutes without breath or heartbeat. Where temperature is known, 15 minutes do
     if both cooled down by 2 degrees too, and if they did, 45 even with what looks like life (a machine's vibration). Three
     hours are enough for anything. A sensor that lies alone is off after 45 minutes if the other one moves, else after
-    three hours. Gaps neither count nor interrupt, and stretches less than five minutes apart are one.
+    three hours. One that is the only one (a mark "sensor dropout" of the other lies over all) is judged as two together.
+    Gaps neither count nor interrupt, and stretches less than five minutes apart are one.
 
     Parameters
     ----------
@@ -76,21 +77,30 @@ def non_wear(recording: Recording, *, temperature: Temperatures | None = None) -
     if strange := set(temperature) - set(SENSORS):
         raise ValueError(f"temperature has the sensors {' and '.join(SENSORS)}, got {sorted(strange)}")
     epochs = _epochs(recording)
+    there = _sensors_there(recording)
     links = [_linked(epochs, sensor) for sensor in range(len(SENSORS))]
     together = []
-    for run in _runs(links[0] & links[1]):
-        if why := _why_off(recording, epochs, run, (0, 1), temperature):
+    for run in _runs(np.logical_and.reduce([links[sensor] for sensor in there])) if there else ():
+        if why := _why_off(recording, epochs, run, there, temperature, alone=False):
             together.append((*run, why))
-    off = []
-    for sensor in range(len(SENSORS)):
+    off: list[list[_Off]] = [[], []]
+    for sensor in there:
         found = []
         for first, stop in _runs(links[sensor]):
             shared = [why for a, b, why in together if first < b and a < stop]
-            why = shared[0] if shared else _why_off(recording, epochs, (first, stop), (sensor,), temperature)
+            why = shared[0] if shared else ""
+            if not shared and len(there) > 1:
+                why = _why_off(recording, epochs, (first, stop), (sensor,), temperature, alone=True)
             if why:
                 found.append(_Off(*_edges(recording, epochs, first, stop, sensor), why))
-        off.append(_joined(found, recording))
+        off[sensor] = _joined(found, recording)
     return tuple(_marks(off[0], off[1], round(EPOCH_S * recording.rate_hz)))
+
+
+def _sensors_there(recording: Recording) -> tuple[int, ...]:
+    """Places of the sensors that no mark says never measured."""
+    whole = {mark.kind for mark in recording.marks if mark.first == 0 and mark.stop == len(recording)}
+    return tuple(place for place, sensor in enumerate(SENSORS) if SENSOR_MISSING_OF[sensor] not in whole)
 
 
 def _epochs(recording: Recording) -> _Epochs:
@@ -147,18 +157,27 @@ def _runs(linked: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _why_off(
-    recording: Recording, epochs: _Epochs, run: tuple[int, int], sensors: tuple[int, ...], temperature: Temperatures
+    recording: Recording,
+    epochs: _Epochs,
+    run: tuple[int, int],
+    sensors: tuple[int, ...],
+    temperature: Temperatures,
+    *,
+    alone: bool,
 ) -> str:
-    """Evidence in words that these sensors were off in a run of epochs; "" where they may have been worn."""
+    """Evidence in words that these sensors were off in a run of epochs; "" where they may have been worn.
+
+    alone : another one may have been worn meanwhile.
+    """
     first, stop = run
     seconds = epochs.samples[first:stop].sum() / recording.rate_hz
-    alone = len(sensors) == 1
     if seconds < (MEDIUM_S if alone else SHORT_S):
         return ""
-    name = f"{SENSORS[sensors[0]]} alone" if alone else "both sensors"
+    own = SENSORS[sensors[0]]
+    name = f"{own} alone" if alone else "both sensors" if len(sensors) > 1 else f"the {own} sensor"
     told = [f"{name} still for {seconds / 60:.0f} min without a turn"]
     if alone:
-        other = 1 - sensors[0]
+        other = 1 - SENSORS.index(own)
         moving = epochs.samples[first:stop][epochs.sd_g[first:stop, other] > OTHER_MOVES_G].sum() / recording.rate_hz
         if moving < OTHER_MOVES_S:
             return "; ".join(told) if seconds >= LONG_S else ""

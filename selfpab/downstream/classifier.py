@@ -110,7 +110,8 @@ class FinetunedClassifier:
         self.losses = train(network, material, self.extractor, config, self.seed, pool=pool)
         if isinstance(network.head, Head) and network.head.waveform is not None:
             train_waveform(network.head.waveform, material, self.extractor, config.waveform, self.seed)
-            for reader in network.head.single.values():
+            for sensor in network.head.single:
+                reader = network.head.reader_of(sensor)
                 train_waveform(reader, material, self.extractor, config.waveform, self.seed, upright=False)
         self.weights = class_weights(material.shares(), config.rare_power) if config.rare_power else None
         self.facts = self._facts(material)
@@ -253,7 +254,7 @@ def frame_probabilities(
     parts = []
     if isinstance(within, Pass) and isinstance(head, Head):
         for sensor, alone in single.items():
-            answers = single_windows(head.single[sensor], within.extractor, within.recording, alone, worth)
+            answers = single_windows(head.reader_of(sensor), within.extractor, within.recording, alone, worth)
             parts.append((mean_over_windows(answers, len(alone.frame_starts)), alone.frame_starts, alone.frame_stops))
         found = within.looks(head, worth, states.between, states.sure)
     else:

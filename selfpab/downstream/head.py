@@ -78,6 +78,12 @@ class Head(nn.Module):
             chances.append(self.waveform(inputs, valid).float().softmax(-1))
         return (sum(chances[1:], chances[0]) / len(chances)).clamp(min=SMALLEST).log()
 
+    def reader_of(self, sensor: str) -> WaveformReader:
+        """What reads this sensor alone; KeyError where there is none."""
+        reader = self.single[sensor]
+        assert isinstance(reader, WaveformReader)
+        return reader
+
     def classified(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
         """Logits of what `features` or `summed` gave."""
         features = self.dropout(features)

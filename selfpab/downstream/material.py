@@ -39,6 +39,7 @@ from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.features.uprightness import Turns
 from selfpab.recording import UNLABELLED, Recording
 from selfpab.seeding import seed_of
+from selfpab.sensors import check_both
 
 if TYPE_CHECKING:
     from selfpab.downstream.finetuning import FinetuneConfig
@@ -230,6 +231,7 @@ def labelled(
     """The frames of a recording, its validation part, and every frame's label."""
     if recording.labels is None:
         raise ValueError(f"{recording.subject} has no labels to train on")
+    check_both(recording, "training")
     runs = frames_by_run(recording, shape)
     validation, training = split(runs, validation_share)
     label_at = np.full(max(1, len(recording)), -1, np.int16)

@@ -22,7 +22,7 @@ from selfpab.evaluation.clock import per_second
 from selfpab.evaluation.folds import Fold, finished_folds, plain, save_fold
 from selfpab.evaluation.metrics import confusion
 from selfpab.recording import SENSORS, UNLABELLED, Recording
-from selfpab.sensors import without
+from selfpab.sensors import check_both, without
 
 if TYPE_CHECKING:
     import polars as pl
@@ -214,6 +214,7 @@ def checked_subjects(recordings: Sequence[Recording], activities: Activities) ->
         raise ValueError(f"all recordings must have one rate, got {rates} Hz; resample them first")
     labelled = dict.fromkeys(subjects, 0)
     for recording in recordings:
+        check_both(recording, "an evaluation")
         labelled[recording.subject] += int(np.count_nonzero(activities.indices(_labels(recording)) != UNLABELLED))
     if nothing := [subject for subject, count in labelled.items() if not count]:
         raise ValueError(f"no sample of {', '.join(nothing)} is labelled, so nothing can be scored; leave them out")

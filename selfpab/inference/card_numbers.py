@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from selfpab.evaluation.metrics import confusion, f1, mean_and_error
 from selfpab.inference.decisions import decide, most_probable
 from selfpab.inference.doubt import coverage_curve
 from selfpab.inference.minutes import Intervals, Minutes, fit_intervals, interval, minutes_of
-from selfpab.inference.trust import Judged, Trust, cross_fitted
+from selfpab.inference.trust import Judged, Trust, cross_fitted, fit_single, judge_by
 
 CURVE = tuple(round(0.05 * step, 2) for step in range(6, 20))
 PIECES_S = (300, 600, 1200)
@@ -42,7 +43,43 @@ def trust_report(people: Mapping[str, Answers], names: Sequence[str], *, accurac
     intervals: share of pairs of person and activity whose truth lies inside, for whole recordings, for pieces of them, and
         for whole recordings with factors of pieces (`fitted_on_s`), which says how far the factor carries to longer times.
     """
-    found = cross_fitted(people, accuracy=accuracy)
+    return report_of(people, cross_fitted(people, accuracy=accuracy), names, accuracy=accuracy)
+
+
+def single_report(
+    people: Mapping[str, Answers],
+    both: Mapping[str, tuple[Judged, Trust]],
+    names: Sequence[str],
+    *,
+    accuracy: float = 0.95,
+) -> dict[str, Any]:
+    """The same, without minutes and intervals, of what one sensor alone gave; decided as both sensors' answers are.
+
+    both : of the same people, what `cross_fitted` gave for both sensors: everyone's decision is that of the others.
+    """
+    everyone = []
+    for name, answers in people.items():
+        others = {other: a for other, a in people.items() if other != name}
+        trust = both[name][1]
+        own = fit_single(others, trust.decision, accuracy=accuracy)
+        trust = replace(trust, map=own.map, uncertain=own.uncertain)
+        everyone.append(_Person(answers, judge_by(answers, own.map, trust.decision), trust))
+    return {
+        "people": len(everyone),
+        **_reliabilities(everyone),
+        **_scores(everyone, names),
+        "uncertain": _uncertain(everyone, accuracy),
+    }
+
+
+def report_of(
+    people: Mapping[str, Answers],
+    found: Mapping[str, tuple[Judged, Trust]],
+    names: Sequence[str],
+    *,
+    accuracy: float = 0.95,
+) -> dict[str, Any]:
+    """`trust_report` of what `cross_fitted` gave."""
     everyone = [_Person(people[name], judged, trust) for name, (judged, trust) in found.items()]
     return {
         "people": len(everyone),

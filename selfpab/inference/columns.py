@@ -38,7 +38,8 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
             "seconds.parquet",
             "activity",
             "code",
-            f"class named: as the decision in info.json says, else the most probable; empty in gaps and at a {SENSOR_MISSING}",
+            "class named: as the decision in info.json says, else the most probable; empty in gaps and where neither sensor, or "
+            f"one that the model needs, measured ({SENSOR_MISSING})",
         ),
         ("seconds.parquet", "activity_name", "", "its name"),
         ("seconds.parquet", "probability", "0 to 1", "its probability"),
@@ -46,8 +47,19 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
             ("seconds.parquet", column, "0 to 1", f"probability of {name}, mean over the second's samples")
             for column, name in classes
         ),
-        ("seconds.parquet", "uncertain", "true/false", "probability below the uncertain_below of info.json"),
-        ("seconds.parquet", "wear", "true/false", f"no mark of {NON_WEAR}; info.json says whether it was looked for"),
+        (
+            "seconds.parquet",
+            "uncertain",
+            "true/false",
+            "probability below the uncertain_below of info.json; of one sensor alone, its uncertain_below_single",
+        ),
+        (
+            "seconds.parquet",
+            "wear",
+            "true/false",
+            f"no mark of {NON_WEAR}, or none of the one sensor that the activity was told from; info.json says whether it was "
+            "looked for",
+        ),
         ("seconds.parquet", "gap", "true/false", "the recording has no sample in this second"),
         *(
             (
@@ -59,6 +71,12 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
             for s in SENSORS
         ),
         ("seconds.parquet", "flags", "", "kinds of the marks that touch the second, with ; between them"),
+        (
+            "seconds.parquet",
+            "sensors",
+            "",
+            "what the activity was told from: both, or back or thigh alone; empty where none",
+        ),
         ("daily.csv", "date", "", "civil day on the recording's clock; empty where it has no date"),
         ("daily.csv", "day", "", "its number, from 1"),
         ("daily.csv", "wear_minutes", "min", "recorded time with wear"),
@@ -97,6 +115,13 @@ def column_dictionary(activities: Activities, *, intervals: bool = False) -> pl.
             for column, name in zip(minute_columns(activities), activities.names, strict=True)
             if intervals
         ),
+        (
+            "daily.csv",
+            "single_sensor_minutes",
+            "min",
+            "worn time whose activity was told from one sensor alone (sensors of seconds.parquet); on days with more than one "
+            "such minute there are no intervals",
+        ),
         ("bouts.csv", "start", "", f"beginning of the first second, {dated}"),
         ("bouts.csv", "end", "", "end of the last second"),
         ("bouts.csv", "seconds", "s", "end - start"),
@@ -130,6 +155,7 @@ def _people(activities: Activities) -> list[tuple[str, str, str, str]]:
     per_day.append(("sit_to_stand", "count", "sit_to_stand of daily.csv"))
     per_day.append(("sitting_bouts_30min", "count", "sitting_bouts_30min of daily.csv"))
     per_day += [(f"enmo_{sensor}_mg", "mg", f"enmo_{sensor}_mg of daily.csv") for sensor in SENSORS]
+    per_day.append(("single_sensor_minutes", "min", "single_sensor_minutes of daily.csv"))
     for suffix, days in PARTS_OF_WEEK.items():
         rows += [(name + suffix, unit, f"{text}; mean over the {days}") for name, unit, text in per_day]
     rows += [

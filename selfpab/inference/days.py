@@ -21,6 +21,7 @@ SITTING = NAMES[7]
 UPRIGHT = tuple(NAMES[code] for code in (1, 2, 3, 4, 5, 6))  # walking, running, shuffling, stairs, standing
 LONG_BOUT_S = 30 * 60
 SECONDS_AT_ONCE = 86_400
+MOST_SINGLE_MINUTES = 1.0  # of a day that has intervals, which were fitted on what both sensors told
 ENMO = tuple(f"enmo_{sensor}_mg" for sensor in SENSORS)
 
 
@@ -45,13 +46,15 @@ def daily_table(
     -------
     date, day : the day, and its number from 1.
     wear_minutes, recorded_minutes : seconds with wear, and seconds that are no gap.
+    single_sensor_minutes : seconds with wear whose activity was told from one sensor alone.
     minutes_<class> ... : worn seconds of every class, named like the columns p_<class>.
     sit_to_stand : seconds of sitting that an upright one (walking, running, shuffling, stairs, standing) directly
         follows; on the day of the latter.
     sitting_bouts_30min : bouts of sitting of 30 minutes and more, on the day on which they start.
     enmo_back_mg, enmo_thigh_mg : mean over the worn seconds that have it.
     low_minutes_<class>, high_minutes_<class> ... : with `intervals` (of the model's calibration), between which the
-        minutes lie with its level, for a person like those it was fitted on.
+        minutes lie with its level, for a person like those it was fitted on; null on days with more than a minute that was
+        told from one sensor alone, of which no interval is known.
     """
     sitting = _codes(activities, (SITTING,))
     days = _rows_by_day(seconds["time"], start)
@@ -75,6 +78,7 @@ def daily_table(
         many.alias("sitting_bouts_30min"),
         *ENMO,
         *(column.name for column in between),
+        "single_sensor_minutes",
     )
 
 
@@ -122,20 +126,26 @@ def _between(
     """The columns low_minutes_<class> ... and high_minutes_<class> ..., a row for each day of `daily`."""
     columns = minute_columns(activities)
     low, high = interval(daily.select(columns).to_numpy(), doubts.select(activities.columns).to_numpy(), intervals)
+    known = daily["single_sensor_minutes"] <= MOST_SINGLE_MINUTES
     return [
-        pl.Series(f"{side}_{column}", values[:, place])
+        pl.Series(f"{side}_{column}", values[:, place]).zip_with(known, pl.Series([None], dtype=pl.Float64))
         for side, values in (("low", low), ("high", high))
         for place, column in enumerate(columns)
     ]
 
 
 def coded(seconds: pl.DataFrame) -> pl.DataFrame:
-    """What `summaries` are made of: wear, gap, ENMO, the worn code of every second, and that of the one before."""
-    return seconds.select("wear", "gap", *ENMO, code=worn_activity(seconds)).with_columns(before=pl.col("code").shift())
+    """What `summaries` are made of: wear, gap, ENMO, whether one sensor alone told the activity (tables of a time before that
+    was possible do not say), the worn code of every second, and that of the one before."""
+    told = pl.col("sensors") if "sensors" in seconds.columns else pl.lit("both")
+    single = told.is_in(SENSORS).fill_null(value=False)
+    columns = seconds.select("wear", "gap", *ENMO, single.alias("single"), code=worn_activity(seconds))
+    return columns.with_columns(before=pl.col("code").shift())
 
 
 def summaries(activities: Activities) -> list[pl.Expr]:
-    """Of some rows of `coded`: wear_minutes, recorded_minutes, minutes_<class> ..., sit_to_stand, ENMO; see `daily_table`."""
+    """Of some rows of `coded`: wear_minutes, recorded_minutes, minutes_<class> ..., sit_to_stand, ENMO,
+    single_sensor_minutes; see `daily_table`."""
     sitting, upright = _codes(activities, (SITTING,)), _codes(activities, UPRIGHT)
     rises = pl.col("before").is_in(sitting) & pl.col("code").is_in(upright)
     return [
@@ -147,6 +157,7 @@ def summaries(activities: Activities) -> list[pl.Expr]:
         ),
         rises.sum().cast(pl.Int64).alias("sit_to_stand") if sitting and upright else _nothing("sit_to_stand"),
         *(pl.col(name).filter("wear").cast(pl.Float64).mean() for name in ENMO),
+        _minutes(pl.col("wear") & pl.col("single")).alias("single_sensor_minutes"),
     ]
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from selfpab.evaluation.answers import Answers, read_answers
 from selfpab.evaluation.results import SINGLE, read_results
-from selfpab.inference.card_numbers import trust_report
+from selfpab.inference.card_numbers import report_of, single_report
 from selfpab.inference.model_names import CALIBRATION
-from selfpab.inference.trust import Trust, fit_trust, write_trust
+from selfpab.inference.trust import Trust, cross_fitted, fit_single, fit_trust, write_trust
+from selfpab.recording import SENSORS
 from selfpab.writing import write_text
 
 CARD = "README.md"
@@ -45,6 +46,7 @@ def calibrate(model: Path, runs: Sequence[Path], config: CalibrateConfig | None 
     config = config or CalibrateConfig()
     classes, settings = _of_model(model)
     people: dict[str, Answers] = {}
+    single: dict[str, dict[str, Answers]] = {sensor: {} for sensor in SENSORS}
     for run in map(_one_evaluation, runs):
         results = read_results(run / "results.json")
         _check_fits(run, results, classes, settings)
@@ -52,10 +54,23 @@ def calibrate(model: Path, runs: Sequence[Path], config: CalibrateConfig | None 
         if twice := people.keys() & {f"{name}/{person}" for person in results.get("subjects", {})}:
             raise ValueError(f"{', '.join(sorted(twice))} would count twice; name one evaluation of each data set")
         people |= {f"{name}/{person}": answers for person, answers in read_answers(run).items()}
-    report = trust_report(people, [entry["name"] for entry in classes], accuracy=config.accuracy)
+        for sensor, found in single.items():
+            if (alone := run / f"{SINGLE}{sensor}").is_dir():
+                found |= {f"{name}/{person}": answers for person, answers in read_answers(alone).items()}
+    if partly := [sensor for sensor, found in single.items() if 0 < len(found) < len(people)]:
+        raise ValueError(
+            f"{' and '.join(partly)} alone was evaluated for some of the people only; evaluate all runs anew, or take the "
+            f"folders {SINGLE}... away"
+        )
+    single = {sensor: found for sensor, found in single.items() if found}
+    names, both = [entry["name"] for entry in classes], cross_fitted(people, accuracy=config.accuracy)
     trust = fit_trust(people, accuracy=config.accuracy)
+    own = {s: fit_single(found, trust.decision, accuracy=config.accuracy) for s, found in single.items()}
+    trust = replace(trust, single=own)
+    lines = what_it_is_worth(trust, report_of(people, both, names, accuracy=config.accuracy))
+    for sensor, found in single.items():
+        lines.append(of_one_sensor(sensor, single_report(found, both, names, accuracy=config.accuracy)))
     write_trust(model / CALIBRATION, trust)
-    lines = what_it_is_worth(trust, report)
     _write_card(model / CARD, lines)
     return lines
 
@@ -77,6 +92,18 @@ def what_it_is_worth(trust: Trust, report: Mapping[str, Any]) -> list[str]:
         f"90 % intervals of minutes hold the truth in {100 * report['intervals']['recording']['inside']:.0f} % of the pairs "
         "of person and activity, for whole recordings.",
     ]
+
+
+def of_one_sensor(sensor: str, report: Mapping[str, Any]) -> str:
+    """A sentence of a `card_numbers.single_report`."""
+    f1, doubt, after = report["macro_f1"], report["uncertain"], report["reliability"]["after"]
+    right = "-" if doubt["accuracy"] is None else f"{100 * doubt['accuracy']:.1f} %"
+    return (
+        f"Where the {sensor}'s sensor alone is read: macro F1 of seconds as `predict` decides "
+        f"{100 * f1['decided']['mean']:.1f}, calibration error {after['ece']:.3f}, negative log-likelihood "
+        f"{after['nll']:.3f}; uncertain below {doubt['threshold']:.2f}: {100 * doubt['coverage']:.0f} % are not, and of "
+        f"these {right} are right."
+    )
 
 
 def _of_model(model: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -20,9 +20,10 @@ from selfpab.inference.frame_windows import Windows, chosen_windows, window_stat
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.model_names import CALIBRATION, located
 from selfpab.inference.prediction import Prediction
-from selfpab.inference.seconds import UNCERTAIN_BELOW, second_table
+from selfpab.inference.seconds import UNCERTAIN_BELOW, Single, second_table
 from selfpab.inference.trust import Trust, read_trust
-from selfpab.recording import Recording
+from selfpab.recording import SENSORS, Recording
+from selfpab.sensors import check_both
 from selfpab.upstream.checkpoint import Upstream, load_strictly, open_model
 from selfpab.upstream.engine import Precision
 
@@ -45,18 +46,21 @@ class Model:
         uncertain_below: float | None = None,
         windows: Windows = "auto",
         overlap: int | None = None,
+        single_sensor: bool = True,
     ) -> Prediction:
         """One activity per second, with the probability of each; a less probable one than `uncertain_below` is uncertain.
 
-        uncertain_below : None: what the model's calibration says, else 0.6.
+        uncertain_below : None: what the model's calibration says, else 0.6; of what one sensor alone tells it has others.
         windows : `ours` in one pass, `authors` for their fifty-fold average; `auto` those of the model's evaluation
             (`inference.frame_windows`).
         overlap : frames that neighbouring windows share; fewer are faster. None: as in the model's evaluation, only that of
             windows that share half of their frames every other one is left out where nothing is in doubt
             (`inference.frame_windows.SURE`).
+        single_sensor : where one sensor alone says something (`selfpab.sensors`) let it be read by itself, if the model can;
+            the column `sensors` tells. False: nothing is said there, as of a model that needs both.
 
         Raises ValueError for an upstream model, which knows no activities, for a recording that is not at 50 Hz or has values
-        that are not finite, and for an overlap of a whole window or more.
+        that are not finite, for one of a single sensor where that is not read, and for an overlap of a whole window or more.
         """
         if self.head is None or self.activities is None:
             raise ValueError(
@@ -64,16 +68,44 @@ class Model:
             )
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         chosen = chosen_windows(windows, self.finetune)
-        states = window_states(recording, extractor, self.finetune, chosen, overlap, doubting=overlap is None)
+        single = single_sensor and chosen == "ours" and self.reads_single
+        if not single:
+            check_both(recording, "this model" if single_sensor and chosen == "ours" else "predicting so")
+        head = self.head if single else None
+        states = window_states(
+            recording, extractor, self.finetune, chosen, overlap, head=head, doubting=overlap is None
+        )
         values = frame_probabilities(self.head, states, self.chances)
         frames = FrameProbabilities(*values, extractor.shape.frame_samples)
         threshold = self.uncertain_below if uncertain_below is None else uncertain_below
         chances = self.trust.map if self.trust else None
         table = second_table(
-            recording, frames, self.activities, uncertain_below=threshold, chances=chances, decision=self.decision
+            recording,
+            frames,
+            self.activities,
+            uncertain_below=threshold,
+            chances=chances,
+            decision=self.decision,
+            single=self.single(uncertain_below) if single else None,
         )
         intervals = self.trust.intervals if self.trust else None
         return Prediction(recording, self.activities, frames, table, intervals)
+
+    @property
+    def reads_single(self) -> bool:
+        """Whether it names activities where one sensor alone says something."""
+        return isinstance(self.head, Head) and len(self.head.single) > 0
+
+    def single(self, uncertain_below: float | None) -> dict[str, Single]:
+        """By sensor, how its answers become probabilities, and below which they are uncertain."""
+        own = self.trust.single if self.trust else {}
+        found = {}
+        for sensor in SENSORS:
+            below = own[sensor].uncertain.threshold if sensor in own else UNCERTAIN_BELOW
+            found[sensor] = Single(
+                own[sensor].map if sensor in own else None, below if uncertain_below is None else uncertain_below
+            )
+        return found
 
     @property
     def uncertain_below(self) -> float:
@@ -105,6 +137,7 @@ class Model:
         be none, over those that touch it), once for every window that holds them: of the weighted layer sum where the
         model was fine-tuned, else of the last layer.
         """
+        check_both(recording, "an encoder")
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         states = window_states(recording, extractor, self.finetune, "ours")
         windows = states.spans[:]

@@ -6,7 +6,7 @@ Legend: N samples, R seconds, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import starmap
 from typing import NamedTuple
@@ -21,13 +21,23 @@ from selfpab.features.enmo import enmo_mg
 from selfpab.inference.decisions import Decision, averaged, last_cut, named_of
 from selfpab.inference.frames import FrameProbabilities
 from selfpab.inference.probability_maps import ProbabilityMap
-from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSORS, Recording
+from selfpab.recording import NON_WEAR, NON_WEAR_OF, SENSOR_MISSING, SENSOR_MISSING_OF, SENSORS, Recording
 from selfpab.scratch_tables import one_table
+from selfpab.sensors import told_by
 
 UNCERTAIN_BELOW = 0.6  # ours
 BLOCK_SAMPLES = 100_000  # at once: half an hour at 50 Hz
 LOOKED_AHEAD = 64  # samples
 ROWS_AT_ONCE = 1 << 16  # seconds of which columns are made: the better part of a day
+TOLD = ("both", *SENSORS)  # from what an activity is told, of sensor s from the other at 2 - s; NOBODY: from nothing
+NOBODY = -1
+
+
+class Single(NamedTuple):
+    """What is different where one sensor alone says something: `chances` and `uncertain_below` of `second_table`."""
+
+    chances: ProbabilityMap | None
+    uncertain_below: float
 
 
 def second_table(
@@ -38,6 +48,7 @@ def second_table(
     uncertain_below: float = UNCERTAIN_BELOW,
     chances: ProbabilityMap | None = None,
     decision: Decision | None = None,
+    single: Mapping[str, Single] | None = None,
 ) -> pl.DataFrame:
     """One row per clock second from the first to the last sample, gaps included.
 
@@ -47,29 +58,35 @@ def second_table(
     ----------
     chances : makes of the means of the frames probabilities that can be believed; None: they stay as they are.
     decision : which class is named for them; None: the most probable, ties to the lower class index.
+    single : by sensor, of frames that were told from it alone (`selfpab.sensors`); None: of a model that needs both.
 
     Returns
     -------
     time : the second's beginning; whole seconds from the start where the recording has no date.
-    activity : code of the class named; null in gaps and where a sensor is missing
-        (a mark "sensor dropout"), as are activity_name, probability, p_<class> ... and uncertain. It is given, but means
-        little, where the sensors were not worn.
+    activity : code of the class named; null in gaps and where a sensor is missing (a mark "sensor dropout", "sensor dropout
+        back" or "... thigh"; with `single` only where neither says anything), as are activity_name, probability,
+        p_<class> ..., uncertain and sensors. It is given, but means little, where the sensors were not worn.
     probability, p_<class> ... : of the class named, and of each: `chances` of the mean over the second's samples; a
         sample's is the mean of the frames that cover it.
     uncertain : probability below `uncertain_below` (ours).
-    wear : both sensors were worn: no mark "non-wear", "non-wear back" or "non-wear thigh" touches the second; null in
-        gaps. A recording in which nobody looked for non-wear is worn.
+    wear : both sensors were worn: no mark "non-wear", "non-wear back" or "non-wear thigh" touches the second; or the one was
+        that the activity is told from; null in gaps. A recording in which nobody looked for non-wear is worn.
     gap : the second has no sample.
-    enmo_back_mg, enmo_thigh_mg : mean ENMO of the second's samples; null in gaps and, as a mark does not say which sensor
-        it means, both null where a sensor is missing.
+    enmo_back_mg, enmo_thigh_mg : mean ENMO of the second's samples; null in gaps and where that sensor is missing, both
+        where a mark does not say which one it means.
     flags : kinds of the marks that touch the second, in alphabetical order with ";" between; "" where there are none.
+    sensors : from what the activity was told: "both", or "back" or "thigh" alone.
     """
     first, count, rows_of = second_rows(recording)
     marked = _marked_seconds(recording)
     nowhere = np.zeros(count, bool)
+    told = _told_from(recording, rows_of, marked, count, alone=single is not None)
+    single = single or {}
+    below = np.array([uncertain_below, *(single[s].uncertain_below if s in single else 1.0 for s in SENSORS)])
+    maps = [chances, *(single[s].chances if s in single else None for s in SENSORS)]
 
     def with_marks(rows: slice, mean: np.ndarray, enmo: np.ndarray, gap: np.ndarray) -> _Seconds:
-        missing = gap | marked.get(SENSOR_MISSING, nowhere)[rows]
+        missing = gap | (told[rows] == NOBODY)
         mean[missing] = np.nan
         return _Seconds(rows, mean, enmo, gap, missing)
 
@@ -79,16 +96,26 @@ def second_table(
         columns = {"time": second_times(recording.start, first + rows.start, len(gap))}
         named = worth.argmax(axis=1) if decision is None else named_of(worth, decision)
         columns |= answer_columns(mean, missing, activities, named)
-        columns["uncertain"] = columns["probability"].cast(pl.Float64) < uncertain_below
-        taken_off = [kinds.get(kind, nowhere[rows]) for kind in (NON_WEAR, *NON_WEAR_OF.values())]
-        columns["wear"] = nullable(~np.logical_or.reduce(taken_off), gap, pl.Boolean)
+        columns["uncertain"] = columns["probability"].cast(pl.Float64) < pl.Series(below[told[rows]])
+        off = kinds.get(NON_WEAR, nowhere[rows]).copy()
+        for place, sensor in enumerate(SENSORS):  # of one that nobody listened to it does not count
+            off |= kinds.get(NON_WEAR_OF[sensor], nowhere[rows]) & (told[rows] != 2 - place)
+        columns["wear"] = nullable(~off, gap, pl.Boolean)
         columns["gap"] = pl.Series(gap, dtype=pl.Boolean)
-        columns |= {f"enmo_{s}_mg": nullable(enmo[:, i], missing, pl.Float32) for i, s in enumerate(SENSORS)}
+        for place, sensor in enumerate(SENSORS):
+            kinds_of = (SENSOR_MISSING, SENSOR_MISSING_OF[sensor])
+            silent = np.logical_or.reduce(
+                [gap, told[rows] == 2 - place, *(kinds.get(k, nowhere[rows]) for k in kinds_of)]
+            )
+            columns[f"enmo_{sensor}_mg"] = nullable(enmo[:, place], silent, pl.Float32)
         columns["flags"] = _flags({kind: touched & ~gap for kind, touched in kinds.items()}, len(gap))
+        columns["sensors"] = nullable(
+            pl.Series(TOLD, dtype=pl.String).gather(np.maximum(told[rows], 0)), missing, pl.String
+        )
         return pl.DataFrame(columns)
 
     blocks = list(_blocks(recording, rows_of, count))
-    means = one_core_each(partial(_means, recording, frames, chances, rows_of), blocks)
+    means = one_core_each(partial(_means, recording, frames, maps, told, rows_of), blocks)
     found = (with_marks(rows, *values) for (_, rows), values in zip(blocks, means, strict=True))
     return one_table(starmap(table, _pieces(found, decision)))
 
@@ -145,12 +172,13 @@ def _part(whole: _Seconds, first: int, stop: int) -> _Seconds:
 def _means(
     recording: Recording,
     frames: FrameProbabilities,
-    chances: ProbabilityMap | None,
+    maps: Sequence[ProbabilityMap | None],
+    told: np.ndarray,
     rows_of: Callable[[np.ndarray], np.ndarray],
     block: tuple[slice, slice],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the R seconds of a block: `chances` of the mean probabilities (R, K), mean ENMO in mg (R, 2), both float32, and
-    whether they have no sample (R,)."""
+    """Of the R seconds of a block: the mean probabilities (R, K), and what the one of `maps` makes of them that is for what
+    they were `told` from; mean ENMO in mg (R, 2), both float32, and whether they have no sample (R,)."""
     samples, seconds = block
     count = seconds.stop - seconds.start
     mean = np.zeros((count, frames.values.shape[1]), np.float32)
@@ -167,7 +195,12 @@ def _means(
     edges = np.unique(np.concatenate([[samples.start], turns, frames.changes(samples.start, samples.stop)]))
     lengths = np.diff(edges, append=samples.stop)
     means = _sums(local[edges - samples.start], frames.at(edges) * lengths[:, None]) / weight
-    mean[here] = means if chances is None else chances(means)
+    source = told[seconds][here]
+    for place, chances in enumerate(maps):
+        own = source == place
+        if chances is not None and own.any():  # all of them, nearly always
+            means[own] = chances(means[own])
+    mean[here] = means
     return mean, enmo, held == 0
 
 
@@ -217,6 +250,29 @@ def _marked_seconds(recording: Recording) -> dict[str, np.ndarray]:
         np.add.at(change, rows_of(np.array([m.stop - 1 for m in marks if m.kind == kind])) + 1, -1)
         touched[kind] = np.cumsum(change[:-1]) > 0
     return touched
+
+
+def _told_from(
+    recording: Recording,
+    rows_of: Callable[[np.ndarray], np.ndarray],
+    marked: Mapping[str, np.ndarray],
+    count: int,
+    *,
+    alone: bool,
+) -> np.ndarray:
+    """From what the activity of each second is told, places in `TOLD` or `NOBODY`, int8 (R,); alone: also from one sensor."""
+    told = np.zeros(count, np.int8)
+    if not alone:
+        for kind in (SENSOR_MISSING, *SENSOR_MISSING_OF.values()):
+            told[marked.get(kind, np.zeros(count, bool))] = NOBODY
+        return told
+    for first, stop, sensors in told_by(recording):
+        if len(sensors) == len(SENSORS):
+            continue
+        here = told[slice(int(rows_of(np.array([first]))[0]), int(rows_of(np.array([stop - 1]))[0]) + 1)]
+        place = TOLD.index(sensors[0]) if sensors else NOBODY
+        here[:] = np.where((here == 0) | (here == place), place, NOBODY)  # of a second nothing, where each says a part
+    return told
 
 
 def _flags(marked: dict[str, np.ndarray], count: int) -> pl.Series:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,16 +24,33 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
+class SingleTrust:
+    """Of seconds that one sensor alone was read for; they are decided as the others."""
+
+    map: ProbabilityMap
+    uncertain: Coverage
+
+    def to_json(self) -> dict[str, Any]:
+        return {"map": self.map.to_json(), "uncertain": self.uncertain._asdict()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SingleTrust:
+        return cls(ProbabilityMap.from_json(values["map"]), Coverage(**values["uncertain"]))
+
+
+@dataclass(frozen=True)
 class Trust:
     """What stands in calibration.json; order of classes as in the model's classes.json.
 
     uncertain : threshold, and the coverage and accuracy there over the people it was fitted on.
+    single : by sensor, of seconds that it alone was read for; {} where nobody evaluated that.
     """
 
     map: ProbabilityMap
     decision: Decision
     uncertain: Coverage
     intervals: Intervals
+    single: Mapping[str, SingleTrust] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `from_json`."""
@@ -43,6 +60,7 @@ class Trust:
             "decision": self.decision.to_json(),
             "uncertain": self.uncertain._asdict(),
             "intervals": self.intervals.to_json(),
+            "single": {sensor: own.to_json() for sensor, own in self.single.items()},
         }
 
     @classmethod
@@ -54,6 +72,7 @@ class Trust:
             Decision.from_json(values["decision"]),
             Coverage(**values["uncertain"]),
             Intervals.from_json(values["intervals"]),
+            {sensor: SingleTrust.from_json(own) for sensor, own in values.get("single", {}).items()},
         )
 
 
@@ -99,10 +118,23 @@ def fit_trust(
     return Trust(map_, decision, threshold, fit_intervals({name: j.minutes for name, j in judged.items()}))
 
 
+def fit_single(people: Mapping[str, Answers], decision: Decision, *, accuracy: float = 0.95) -> SingleTrust:
+    """The same of the answers that one sensor alone gave, which are decided as those of both."""
+    checked_people(people)
+    map_ = fit_map(people)
+    judged = {name: judge_by(answers, map_, decision).answered for name, answers in people.items()}
+    return SingleTrust(map_, fit_threshold(judged, accuracy=accuracy))
+
+
+def judge_by(answers: Answers, map_: ProbabilityMap, decision: Decision) -> Judged:
+    """A person's seconds with these probabilities and this decision."""
+    mapped = map_(answers.probabilities)
+    return Judged(answers.truth, mapped, decide(mapped, decision))
+
+
 def judge(answers: Answers, trust: Trust) -> Judged:
     """A person's seconds as a model with this calibration would give them."""
-    mapped = trust.map(answers.probabilities)
-    return Judged(answers.truth, mapped, decide(mapped, trust.decision))
+    return judge_by(answers, trust.map, trust.decision)
 
 
 def cross_fitted(

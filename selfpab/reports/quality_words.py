@@ -21,6 +21,10 @@ LITTLE_CONFIDENCE = 0.5  # of the alignment of two clocks
 LEAST_S = 600  # of a recording that can say something of a person's day
 GAPLESS = "No gaps: both sensors recorded from the first to the last sample."
 NOTHING_FOUND = "nothing found"  # of quality.csv
+LESS_SURE = {  # by what the model in the box did to people it never saw (its card)
+    "back": "From it sitting and standing are hard to tell apart, and shuffling and stairs from walking.",
+    "thigh": "From it lying cannot be told from sitting: take both together.",
+}
 
 
 class Finding(NamedTuple):
@@ -36,6 +40,7 @@ def findings(recording: Recording, facts: Mapping[str, Any]) -> list[Finding]:
     found = [
         *_gaps(recording, facts),
         *_wear(recording, facts),
+        *_single(facts),
         *_certainty(facts),
         *_placement(recording, facts),
         *_calibration(facts),
@@ -89,12 +94,24 @@ def _wear(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:
     which = dict(zip(hours, ("both sensors", *(f"the {name}'s sensor alone" for name in NON_WEAR_OF)), strict=True))
     parts = [f"{which[kind]} for {_about(seconds)}" for kind, seconds in hours.items() if seconds]
     share = told["seconds"] / max(facts.get("seconds_recorded", told["seconds"]), 1)
-    worst = share > 0.5
-    end = " For most of the recording nothing can be said of the person." if worst else ""
-    yield Finding(
-        "look" if share > MUCH_MISSING else "note",
-        f"Not worn: {', '.join(parts)} ({100 * share:.1f} % of what was recorded). These minutes count for no activity.{end}",
-    )
+    much = f"{100 * share:.1f} % of what was recorded"
+    counts = f" ({much}). These minutes count for no activity."
+    if any(facts.get("seconds_single", {}).values()):
+        counts = f". {_about(told['seconds'])} ({much}) count for no activity; the rest was told from the other sensor."
+    worst = " For most of the recording nothing can be said of the person." if share > 0.5 else ""
+    yield Finding("look" if share > MUCH_MISSING else "note", f"Not worn: {', '.join(parts)}{counts}{worst}")
+
+
+def _single(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of what was told from one sensor alone."""
+    for sensor, seconds in facts.get("seconds_single", {}).items():
+        if seconds:
+            other = next(name for name in SENSORS if name != sensor)
+            yield Finding(
+                "look",
+                f"For {_about(seconds)} the {sensor}'s sensor alone was there to tell activities from; the {other}'s measured "
+                f"nothing or was not worn. {LESS_SURE[sensor]} The column sensors says where.",
+            )
 
 
 def _certainty(facts: Mapping[str, Any]) -> Iterator[Finding]:

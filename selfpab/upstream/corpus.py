@@ -24,6 +24,7 @@ from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.progress import Progress
 from selfpab.recording import Recording, Segment
 from selfpab.seeding import seed_of
+from selfpab.sensors import check_both
 from selfpab.workers import in_parallel
 
 
@@ -120,6 +121,7 @@ def _stored(source: Source, *, folder: Path, config: IngestConfig) -> None:
     forget(folder, source.name)
     shape = SpectrogramConfig()
     recording = prepared(source, config)
+    check_both(recording, "a corpus")
     quality = quality_of(replace(recording, subject=person_name(source.study, recording.subject)), source.name)
     recording = replace(recording, source={**recording.source, "quality": quality})
     if config.windows is not None:

@@ -156,7 +156,12 @@ BAD = {
     "semicolons": (None, ",", ";", "divided by semicolons: save it with commas, and with points in the numbers"),
     "tabs": (None, ",", "\t", "divided by tabs: save it with commas"),
     "other case": (None, "back_x", "Back X", r"has no column back_x; .*: rename Back X to back_x$"),
-    "no thigh": (None, "thigh_", "hip_", "both sensors are needed, and the thigh's is not there"),
+    "no thigh": (
+        None,
+        "thigh_",
+        "hip_",
+        r"if hip_x, hip_y, hip_z are the thigh's, rename them; else leave them out, and",
+    ),
     "workbook": (0, "timestamp", "PK\x03\x04", "is an Excel workbook; wanted csv in UTF-8"),
     "utf-16": (0, "timestamp", "t\0i\0", "is text in UTF-16, or no text; wanted csv in UTF-8"),
     "twice": (None, "label", "back_x", "has the column back_x twice"),

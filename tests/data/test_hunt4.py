@@ -80,7 +80,11 @@ def test_files_of_other_names_are_left_out_and_told(tmp_path):
         ("2018-03-05_14.npz", {"rows": 0}, r"shape \(0, 6\)"),
         ("2018-03-05_14.npz", {"key": "data"}, "has no array `arr_0`"),
         ("2018-03-05_14.npz", {"rows": HOUR + 1}, "has 180001 rows; an hour at 50 Hz has 180000"),
-        ("2018-03-05_14.npz", {"fill": np.nan}, r"the thigh sensor has no number in any row; both sensors are needed"),
+        (
+            "2018-03-05_14.npz",
+            {"fill": np.nan},
+            r"the thigh sensor has no number in any row: export it again with both",
+        ),
         ("2018-03-05_14.npz", {"fill": 9.8}, "back sensor's median.*m/s²"),
     ],
 )

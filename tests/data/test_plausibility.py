@@ -38,10 +38,14 @@ def test_nothing_is_found_where_all_is_well(somebody):
 )
 def test_a_sensor_that_stands_still_while_its_owner_walks_is_marked_to_the_sample(somebody, axes, value, evidence):
     bad = frozen(somebody(("walk", 4)), axes, value, 3021, 6789)
-    assert dropouts(bad) == (Mark(3021, 6789, "sensor dropout", evidence),)
+    sensor = "back" if axes is BACK else "thigh"
+    assert dropouts(bad) == (Mark(3021, 6789, f"sensor dropout {sensor}", evidence),)
     found = check_plausible(bad, FILE)
-    assert [mark.kind for mark in found.marks] == ["sensor dropout"]
-    assert found.source["warnings"] == ["a sensor measured nothing for 1.3 min: no activity is told there"]
+    assert [mark.kind for mark in found.marks] == [f"sensor dropout {sensor}"]
+    (warning,) = found.source["warnings"]
+    assert warning.startswith(
+        f"the {sensor} sensor measured nothing for 1.3 min: activities are told from the other one"
+    )
     np.testing.assert_array_equal(found.samples, bad.samples)
 
 
@@ -69,12 +73,20 @@ def test_both_sensors_may_fail_at_their_own_times(somebody):
     told = [(m.first, m.stop, m.evidence) for m in dropouts(bad)]
     assert told == [(2000, 4000, "back stands at 0 g"), (3000, 5000, "thigh stands at 0 g")]
     warnings = check_plausible(bad, FILE).source["warnings"]
-    assert warnings == ["a sensor measured nothing for 1.0 min: no activity is told there"]
+    assert [line[:40] for line in warnings] == [
+        f"the {s} sensor measured nothing for 0.7"[:40] for s in ("back", "thigh")
+    ]
 
 
-def test_a_sensor_that_never_measured_is_refused(somebody):
-    with pytest.raises(RecordingError, match=r"P1\.csv: thigh stands at 0 g; nothing is left.*both are needed"):
-        check_plausible(frozen(somebody(("walk", 2)), THIGH, [0, 0, 0]), FILE)
+def test_a_sensor_that_never_measured_is_marked_and_two_are_refused(somebody):
+    alone = frozen(somebody(("walk", 2)), THIGH, [0, 0, 0])
+    assert [(m.first, m.stop, m.kind) for m in check_plausible(alone, FILE).marks] == [
+        (0, 6000, "sensor dropout thigh")
+    ]
+    known = alone.with_marks([Mark(0, 6000, "sensor dropout thigh", "not in this file")])
+    assert check_plausible(known, FILE).marks == known.marks
+    with pytest.raises(RecordingError, match=r"P1\.csv: back stands at 0 g; thigh stands at 0 g; nothing is left"):
+        check_plausible(frozen(alone, BACK, [0, 0, 0]), FILE)
 
 
 def test_columns_that_are_the_same_are_refused(somebody):

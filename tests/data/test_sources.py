@@ -94,14 +94,17 @@ def test_a_table_tells_pairs_and_their_clocks(tmp_path):
     table = tmp_path / "who.csv"
     table.write_text(
         "\ufeffsubject,back,thigh,configured_at,note\nA,x1.cwa,x2.cwa,2024-03-01,n\nB,sub/y1.cwa,sub/y2.cwa,,\nC,z.cwa,x2.cwa,,\n"
-        "D,x1.cwa,,,\n"
+        "D,x1.cwa,,,\nE,none,x1.cwa,,\nF,x2.cwa,None,,\nG,none,none,,\n"
     )  # fmt: skip
     sources, problems = sources_in(tmp_path, str(table))
     assert [(s.subject, s.path.name, s.configured_at, s.tz) for s in sources] == [
-        ("A", "x1.cwa", "2024-03-01", None), ("B", "y1.cwa", None, None),
+        ("A", "x1.cwa", "2024-03-01", None), ("B", "y1.cwa", None, None), ("E", "x1.cwa", None, None),
+        ("F", "x2.cwa", None, None),
     ]  # fmt: skip
+    assert [(s.sensor, s.short_name, len(s.files)) for s in sources[2:]] == [("thigh", "E", 1), ("back", "F", 1)]
     assert [problem.reason.split(" in /")[0] for problem in problems] == [
-        "line 4 (C): no file z.cwa", "line 5 (D): no file is named",
+        "line 4 (C): no file z.cwa", "line 5 (D): no file is named (of one sensor alone say none for the other)",
+        "line 8 (G): no file is named, neither of the back nor of the thigh",
     ]  # fmt: skip
 
 
@@ -170,7 +173,7 @@ def test_a_table_with_short_rows_visits_and_spaces(tmp_path):
     sources, problems = sources_in(tmp_path, str(table))
     assert [(s.subject, s.visit, s.short_name) for s in sources] == [("A", "1", "A_1"), ("A", "2", "A_2")]
     assert [problem.reason.split(" in /")[0] for problem in problems] == [
-        "line 4 (B): no file is named", "line 5 names no subject",
+        "line 4 (B): no file is named (of one sensor alone say none for the other)", "line 5 names no subject",
         "line 6 (A): is there twice; tell them apart in a column visit",
     ]  # fmt: skip
     table.write_bytes("subject,back,thigh\nÅse,a1.cwa,a2.cwa\n".encode("latin-1"))

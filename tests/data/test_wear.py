@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import selfpab
+import selfpab.sensors
 from selfpab.activities import Activities
 from selfpab.data.simulation import Faults, simulate_with_truth
 from selfpab.data.wear import non_wear
@@ -217,3 +217,18 @@ def test_no_false_alarm_on_real_wearers(shared, folder):
     files = sorted((shared / "data" / folder).glob("*.parquet"))
     assert len(files) == {"har70plus": 18, "harth": 11}[folder]
     assert {file.stem: marks for file in files if (marks := non_wear(selfpab.read(file)))} == {}
+
+
+@pytest.mark.parametrize("sensor", ["back", "thigh"])
+def test_the_only_sensor_is_judged_as_two_together(sensor):
+    """Without the mark nothing that lies beside a sensor of zeros for an hour is off, and with it that sensor alone."""
+    pieces = worn(40), table(60), worn(40, seed=1)
+    alone = selfpab.sensors.without(recording_of(*pieces), {"back": "thigh", "thigh": "back"}[sensor])
+    assert in_minutes(non_wear(alone)) == [(f"non-wear {sensor}", 40.0, 100.0)]
+    assert f"the {sensor} sensor still for 60 min" in non_wear(alone)[0].evidence
+    short = selfpab.sensors.without(
+        recording_of(worn(40), table(30), worn(40)), {"back": "thigh", "thigh": "back"}[sensor]
+    )
+    assert non_wear(short) == ()
+    times_s, degrees = cooling(110, 40, 70)
+    assert in_minutes(non_wear(short, temperature={sensor: (times_s, degrees)})) == [(f"non-wear {sensor}", 40.0, 70.0)]

@@ -14,6 +14,7 @@ from selfpab.inference.days import LONG_BOUT_S, daily_table
 
 FOUR = Activities("four", (7, 1, 8, 6), ("Sitting", "walking", "lying", "standing"))
 OSLO = ZoneInfo("Europe/Oslo")
+TOLD = ("both", "both", "back", "thigh")
 
 
 def seconds_of(codes, start, worn=None, activities=FOUR):
@@ -40,6 +41,7 @@ def seconds_of(codes, start, worn=None, activities=FOUR):
             "gap": gap,
             "enmo_back_mg": pl.Series(enmo[0], dtype=pl.Float32),
             "enmo_thigh_mg": pl.Series(enmo[1], dtype=pl.Float32),
+            "sensors": pl.Series([None if code is None else str(rng.choice(TOLD)) for code in codes], dtype=pl.String),
         }
     )
 
@@ -53,7 +55,7 @@ def slow_daily(seconds, day_of):
     days, rows = {}, seconds.rows(named=True)
     sat = 0
     for i, row in enumerate(rows):
-        keys = ("wear", "recorded", 7, 1, 8, 6, "rises", "long")
+        keys = ("wear", "recorded", 7, 1, 8, 6, "rises", "long", "single")
         day = days.setdefault(day_of(row["time"]), dict.fromkeys(keys, 0) | {"enmo": []})
         day["recorded"] += not row["gap"]
         sat = sat + 1 if row["activity"] == 7 and row["wear"] else 0
@@ -62,6 +64,7 @@ def slow_daily(seconds, day_of):
         if not row["wear"]:
             continue
         day["wear"] += 1
+        day["single"] += row["sensors"] in ("back", "thigh")
         if row["activity"] is None:
             continue
         day[row["activity"]] += 1
@@ -102,6 +105,7 @@ def test_days_are_those_of_a_slow_loop(start, day_of, at_once, monkeypatch):
     assert table.columns == [
         *("date", "day", "wear_minutes", "recorded_minutes", "minutes_sitting", "minutes_walking", "minutes_lying"),
         *("minutes_standing", "sit_to_stand", "sitting_bouts_30min", "enmo_back_mg", "enmo_thigh_mg"),
+        "single_sensor_minutes",
     ]
     assert len(table) == len(slow) >= 2
     assert table["date"].to_list() == (list(slow) if start else [None] * len(slow))
@@ -114,6 +118,7 @@ def test_days_are_those_of_a_slow_loop(start, day_of, at_once, monkeypatch):
         ("minutes_walking", 1),
         ("minutes_lying", 8),
         ("minutes_standing", 6),
+        ("single_sensor_minutes", "single"),
     ):
         np.testing.assert_allclose(table[column] * 60, [day[key] for day in slow.values()], rtol=1e-12)
     assert table["sit_to_stand"].to_list() == [day["rises"] for day in slow.values()]

@@ -16,7 +16,8 @@ from selfpab.features.framing import frame_starts
 from selfpab.inference import seconds as module
 from selfpab.inference.decisions import Decision, decide
 from selfpab.inference.frames import FrameProbabilities
-from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING, second_table
+from selfpab.inference.probability_maps import ProbabilityMap
+from selfpab.inference.seconds import NON_WEAR, SENSOR_MISSING, Single, second_table
 from selfpab.recording import Mark, Recording, Segment
 
 TWO = Activities("two", (7, 1), ("sitting", "walking"))
@@ -35,7 +36,28 @@ def made(marks=(), start=START, segments=SEGMENTS):
     return Recording("p", start, 50.0, values, segments=segments, marks=tuple(Mark(*m) for m in marks))
 
 
-def slow_rows(recording, frames, activities, below):
+def says(recording, sample):
+    """Which sensors say something of a sample, as the marks are meant."""
+    kinds = {m.kind for m in recording.marks if m.first <= sample < m.stop}
+    measures = [s for s in ("back", "thigh") if not kinds & {"sensor dropout", f"sensor dropout {s}"}]
+    return [s for s in measures if f"non-wear {s}" not in kinds and "non-wear" not in kinds] or measures
+
+
+def told(recording, here, single):
+    """both, back, thigh or None for a second with these samples."""
+    if not single:
+        missing = any(
+            m.kind.startswith("sensor dropout") for m in recording.marks for i in here if m.first <= i < m.stop
+        )
+        return None if missing else "both"
+    alone = {tuple(says(recording, i)) for i in here} - {("back", "thigh")}
+    if not alone:
+        return "both"
+    one = alone.pop()
+    return one[0] if len(one) == 1 and not alone else None
+
+
+def slow_rows(recording, frames, activities, below, single=()):
     """Second by second, sample by sample, frame by frame."""
     moments = [recording.start + timedelta(microseconds=round(s * 1e6)) for s in recording.sample_times_s()]
     second = moments[0].replace(microsecond=0)
@@ -45,9 +67,16 @@ def slow_rows(recording, frames, activities, below):
         kinds = sorted({m.kind for m in recording.marks for i in here if m.first <= i < m.stop})
         row = dict.fromkeys(["activity", "activity_name", "probability", *activities.columns, "uncertain", "wear"])
         row |= {"time": second, "gap": not here, "flags": ";".join(kinds), "enmo_back_mg": None, "enmo_thigh_mg": None}
+        row["sensors"] = source = told(recording, here, single) if here else None
         if here:
-            row["wear"] = "non-wear" not in kinds
-        if here and "sensor dropout" not in kinds:
+            off = {kind for kind in kinds if kind.startswith("non-wear")}
+            row["wear"] = not off or (source in ("back", "thigh") and not off & {"non-wear", f"non-wear {source}"})
+        for name, axes in (("back", slice(0, 3)), ("thigh", slice(3, 6))):
+            others = {"back": "thigh", "thigh": "back"}[name]
+            if here and not {"sensor dropout", f"sensor dropout {name}"} & set(kinds) and source != others:
+                norms = [math.hypot(*recording.samples[i, axes].tolist()) for i in here]
+                row[f"enmo_{name}_mg"] = float(np.mean([max(norm - 1, 0) for norm in norms])) * 1000
+        if source:
             chances = []
             for i in here:
                 covering = [
@@ -56,14 +85,13 @@ def slow_rows(recording, frames, activities, below):
                     if frames.starts[f] <= i < min(frames.starts[f] + 50, frames.stops[f])
                 ]
                 chances.append(np.mean(covering, axis=0))
-            mean = np.mean(chances, axis=0)
+            mean, limit = np.mean(chances, axis=0), below
+            if source in single:
+                mean, limit = single[source].chances(mean[None])[0], single[source].uncertain_below
             best = int(np.argmax(mean))
             row |= {"activity": activities.codes[best], "activity_name": activities.names[best]}
-            row |= {"probability": mean[best], "uncertain": bool(mean[best] < below)}
+            row |= {"probability": mean[best], "uncertain": bool(mean[best] < limit)}
             row |= dict(zip(activities.columns, mean, strict=True))
-            for name, axes in (("enmo_back_mg", slice(0, 3)), ("enmo_thigh_mg", slice(3, 6))):
-                norms = [math.hypot(*recording.samples[i, axes].tolist()) for i in here]
-                row[name] = float(np.mean([max(norm - 1, 0) for norm in norms])) * 1000
         rows.append(row)
         second += timedelta(seconds=1)
     return rows
@@ -82,27 +110,44 @@ MARKS = [
 ]
 
 
+SINGLE_MARKS = [
+    (60, 260, "non-wear back"),
+    (230, 330, "sensor dropout thigh"),  # and so nobody from 230 to 260
+    (333, 340, "sensor dropout back"),  # of this second the back says one part, the thigh another
+    (500, 540, "non-wear back"),
+    (530, 560, "non-wear thigh"),  # of 530 to 540 both, as if nobody knew
+    (600, 640, "sensor dropout"),
+    (620, 700, "sensor dropout thigh"),
+    (680, 760, "non-wear back"),  # who measures is asked, worn or not
+    (860, 960, "sensor dropout back"),
+    (900, 1000, "non-wear"),
+]
+SINGLE = {"back": Single(ProbabilityMap(2.0, 0.1), 0.8), "thigh": Single(ProbabilityMap(0.5), 0.55)}
+
+
 @pytest.mark.parametrize("block", [1, 7, 333, 500_000])
-@pytest.mark.parametrize("marks", [(), MARKS])
-def test_the_table_is_that_of_a_slow_loop(marks, block, monkeypatch):
+@pytest.mark.parametrize(("marks", "single"), [((), {}), (MARKS, {}), (SINGLE_MARKS, {}), (SINGLE_MARKS, SINGLE)])
+def test_the_table_is_that_of_a_slow_loop(marks, single, block, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_SAMPLES", block)
     recording = made(marks)
     frames = frames_of(recording)
-    table = second_table(recording, frames, TWO, uncertain_below=0.7)
-    slow = slow_rows(recording, frames, TWO, 0.7)
+    table = second_table(recording, frames, TWO, uncertain_below=0.7, single=single or None)
+    slow = slow_rows(recording, frames, TWO, 0.7, single)
     assert table.columns == [
         *("time", "activity", "activity_name", "probability", "p_sitting", "p_walking", "uncertain", "wear", "gap"),
-        *("enmo_back_mg", "enmo_thigh_mg", "flags"),
+        *("enmo_back_mg", "enmo_thigh_mg", "flags", "sensors"),
     ]
     assert len(table) == len(slow) == 23
-    for name in ("time", "activity", "activity_name", "uncertain", "wear", "gap", "flags"):
+    for name in ("time", "activity", "activity_name", "uncertain", "wear", "gap", "flags", "sensors"):
         assert table[name].to_list() == [row[name] for row in slow], name
     for name in ("probability", "p_sitting", "p_walking", "enmo_back_mg", "enmo_thigh_mg"):
         for found, wanted in zip(table[name], (row[name] for row in slow), strict=True):
             assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-6)), name
     assert {True, False} <= set(table["uncertain"])
     assert {True, False} <= set(table["gap"])
-    if marks:
+    if single:
+        assert {"both", "back", "thigh", None} == set(table["sensors"])
+    if marks is MARKS:
         assert {"", "non-wear", "bump;clipping;non-wear;repair", "sensor dropout"} <= set(table["flags"])
         assert (table["gap"] & (table["flags"] != "")).sum() == 0
 
@@ -207,5 +252,5 @@ def test_what_the_kinds_are_called():
         **dict.fromkeys(("probability", "p_sitting", "p_walking"), pl.Float32),
         **dict.fromkeys(("uncertain", "wear", "gap"), pl.Boolean),
         **dict.fromkeys(("enmo_back_mg", "enmo_thigh_mg"), pl.Float32),
-        "flags": pl.String,
+        **dict.fromkeys(("flags", "sensors"), pl.String),
     }

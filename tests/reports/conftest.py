@@ -41,7 +41,7 @@ def night(subject="P1", start=None, zone="Europe/Oslo"):
     marks = (
         Mark(3000, 3600, "clipping", "back: 3 raw samples at the end of ±8 g"),
         Mark(150_000, 240_000, "non-wear", "both still for 30 min"),
-        Mark(420_000, 421_000, "sensor dropout", "thigh stands at 0 g"),
+        Mark(420_000, 421_000, "sensor dropout thigh", "thigh stands at 0 g"),
     )
     begun = datetime(2024, 10, 26, 23, 10, 0, 400_000, tzinfo=ZoneInfo(zone)) if zone else start
     source = {"path": "/somewhere/P1.csv", "form": "csv", "repairs": ["rows in the wrong order were sorted"]}
