@@ -10,6 +10,7 @@ left-out people of both; what is reported of it is cross-fitted, each person by 
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from selfpab.data.datasets import known, open_dataset
 from selfpab.evaluation.answers import Answers, read_answers
 from selfpab.evaluation.clock import clock_seconds
 from selfpab.evaluation.metrics import confusion, macro_f1, mean_and_error
-from selfpab.evaluation.results import read_results
-from selfpab.inference.card_numbers import trust_report
+from selfpab.evaluation.results import SINGLE, read_results
+from selfpab.inference.card_numbers import report_of, single_report
 from selfpab.inference.decisions import decide, most_probable
 from selfpab.inference.model_names import CALIBRATION
-from selfpab.inference.trust import cross_fitted, fit_trust, write_trust
+from selfpab.inference.trust import Judged, Trust, cross_fitted, fit_single, fit_trust, judge_by, write_trust
+from selfpab.recording import SENSORS
 from selfpab.writing import write_text
 
 METHODS = ("selfpab-plus", "xgb")
@@ -75,10 +77,19 @@ seconds of left-out people, each judged by a calibration of the others: expected
 |---|---|---|
 {diagram}
 
+**One sensor alone.** Where the other one measured nothing or was not worn, the convolutions of that sensor answer. The same
+left-out people with one sensor alone, decided as above, macro F1 at 50 Hz (median); probabilities of seconds, calibrated for each
+sensor and cross-fitted:
+
+{single}
+
+F1 per activity of the folds, both data sets (people with a score): {single_activities}
+
 **Limits.** Adults in Norway (those of HAR70+ are 70 to 95 years old), filmed for 29 to 82 minutes; shuffling and stairs are
-confused with walking; sitting far back with lying. Lying is not sleep. Whoever wears the sensors otherwise (other places, one
-missing) gets answers that mean nothing.
+confused with walking; sitting far back with lying. Lying is not sleep. Whoever wears the sensors in other places gets answers
+that mean nothing.
 """
+SINGLE_HEAD = ["told from", "HAR70+", "HARTH", "NLL", "calibration error", "not uncertain", "of these right"]
 
 
 KEPT = Path(__file__).parents[1] / "results" / "default-model"
@@ -146,17 +157,22 @@ def decided(method: str, runs: dict[str, Path]) -> dict[str, dict[str, Any]]:
     Every sample gets what its clock second is named; decided on all people of both data sets but the one that is scored.
     """
     people = everybody(method, runs)
-    found = cross_fitted(people)
+    found = {name: judged for name, (judged, _) in cross_fitted(people).items()}
+    return at_50_hz(found, runs)
+
+
+def at_50_hz(found: dict[str, Judged], runs: dict[str, Path]) -> dict[str, dict[str, Any]]:
+    """Macro F1 of every person, each sample named as its second."""
     scores: dict[str, dict[str, Any]] = {}
     for data in runs:
         recordings = [known(r, HARTH) for r in open_dataset(data.replace("HAR70+", "har70plus").lower()).recordings()]
         scores[data] = {"people": [r.subject for r in recordings], "most_probable": [], "decided": []}
         for recording in recordings:
             name = f"{data}/{recording.subject}"
-            plain = decide(people[name].probabilities, most_probable(len(HARTH)))
+            plain = decide(found[name].probabilities, most_probable(len(HARTH)))
             truth, (_, second) = HARTH.indices(recording.labels), clock_seconds(recording)
             known_ = truth >= 0
-            for how, named in (("most_probable", plain), ("decided", found[name][0].named)):
+            for how, named in (("most_probable", plain), ("decided", found[name].named)):
                 matrix = confusion(truth[known_], named[second][known_], len(HARTH))
                 scores[data][how].append(float(macro_f1(matrix)))
     return scores
@@ -171,12 +187,54 @@ def told_before(method: str) -> dict[str, dict[str, Any]]:
     return json.loads((KEPT / "probabilities.json").read_text())["at_50_hz"][method]
 
 
-def everybody(method: str, runs: dict[str, Path]) -> dict[str, Answers]:
+def everybody(method: str, runs: dict[str, Path], sensor: str | None = None) -> dict[str, Answers]:
+    """Of both sensors, or of one alone."""
+    part = "" if sensor is None else f"{SINGLE}{sensor}"
     return {
         f"{data}/{name}": answers
         for data, run in runs.items()
-        for name, answers in read_answers(run / method / "seed-0").items()
+        for name, answers in read_answers(run / method / "seed-0" / part).items()
     }
+
+
+def single_judged(alone: dict[str, Answers], both: dict[str, tuple[Judged, Trust]]) -> dict[str, Judged]:
+    """Everyone as decided by the others' answers of both sensors, calibrated by the others' of this one."""
+    found = {}
+    for name, answers in alone.items():
+        decision = both[name][1].decision
+        others = fit_single({other: a for other, a in alone.items() if other != name}, decision)
+        found[name] = judge_by(answers, others.map, decision)
+    return found
+
+
+def single_row(sensor: str, report: dict[str, Any]) -> list[str]:
+    scores, doubt, after = report["at_50_hz"], report["uncertain"], report["reliability"]["after"]
+    return [
+        f"the {sensor}'s sensor",
+        *(told(np.array(scores[data]["decided"])) for data in scores),
+        f"{after['nll']:.3f}",
+        f"{after['ece']:.3f}",
+        f"{100 * doubt['coverage']:.0f} %",
+        f"{100 * doubt['accuracy']:.1f} %",
+    ]
+
+
+def single_activities(runs: dict[str, Path]) -> str:
+    """F1 of each activity, mean over the people of both data sets who have one."""
+    told_of = []
+    for sensor in SENSORS:
+        results = [
+            read_results(run / METHODS[0] / "seed-0" / f"{SINGLE}{sensor}" / "results.json") for run in runs.values()
+        ]
+        parts = []
+        for name in results[0]["per_class_f1"]:
+            found = [r["per_class_f1"][name] for r in results if r["per_class_f1"].get(name, {}).get("n")]
+            people = sum(one["n"] for one in found)
+            if people:
+                mean = sum(one["mean"] * one["n"] for one in found) / people
+                parts.append(f"{name} {100 * mean:.0f} ({people})")
+        told_of.append(f"{sensor}: {', '.join(parts)}")
+    return "; ".join(told_of) + "."
 
 
 if __name__ == "__main__":
@@ -184,7 +242,14 @@ if __name__ == "__main__":
     runs = {"HAR70+": Path(sys.argv[2]), "HARTH": Path(sys.argv[3])}
     people = everybody(METHODS[0], runs)
     names = [entry["name"] for entry in scores_of(runs["HARTH"], METHODS[0])["classes"]]
-    trust, report = fit_trust(people), trust_report(people, names)
+    trust, both = fit_trust(people), cross_fitted(people)
+    report: dict[str, Any] = report_of(people, both, names)
+    report["single"] = {}
+    for sensor in SENSORS:
+        alone = everybody(METHODS[0], runs, sensor)
+        trust = replace(trust, single={**trust.single, sensor: fit_single(alone, trust.decision)})
+        report["single"][sensor] = single_report(alone, both, names)
+        report["single"][sensor]["at_50_hz"] = at_50_hz(single_judged(alone, both), runs)
     write_trust(model / CALIBRATION, trust)
     with_decision = {method: decided(method, runs) if ran(method, runs) else told_before(method) for method in METHODS}
     report["at_50_hz"] = with_decision
@@ -197,6 +262,9 @@ if __name__ == "__main__":
             kept.mkdir(parents=True, exist_ok=True)
             for file in ("results.json", "config.yaml"):
                 shutil.copy(run / method / "seed-0" / file, kept / file)
+            for alone in (run / method / "seed-0").glob(f"{SINGLE}*"):
+                (kept / alone.name).mkdir(exist_ok=True)
+                shutil.copy(alone / "results.json", kept / alone.name / "results.json")
     config = json.loads((model / "config.json").read_text())
     weights = (model / "weights.safetensors").stat().st_size
     columns = [f"{data} {method}" for data in runs for method in METHODS]
@@ -219,6 +287,8 @@ if __name__ == "__main__":
             ece_after=after["ece"],
             nll_before=before["nll"],
             nll_after=after["nll"],
+            single=table(SINGLE_HEAD, [single_row(sensor, report["single"][sensor]) for sensor in SENSORS]),
+            single_activities=single_activities(runs),
             threshold=trust.uncertain.threshold,
             covered=100 * report["uncertain"]["coverage"],
             right=100 * report["uncertain"]["accuracy"],

@@ -128,7 +128,7 @@ def calibrate(words: Words) -> None:
 
 @app.command(cls=Command)
 def predict(words: Words) -> None:
-    """SOURCE... OUT [model= tz= pairs= workers= ...]: one activity per second; or back=FILE thigh=FILE OUT for one pair."""
+    """SOURCE... OUT [model= tz= pairs= workers= ...]: one activity per second; or back=FILE thigh=FILE OUT, or one of them."""
     (*sources, out), settings = split(words, "SOURCE...", "OUT")
     from selfpab.cohorts import PredictConfig, predict_folder
 

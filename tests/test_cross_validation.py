@@ -99,6 +99,39 @@ def test_every_method_and_seed_gets_a_folder_with_all_that_design_2_lists(datase
     assert pl.read_parquet(tables[0]).height == 360
 
 
+def test_who_reads_one_sensor_alone_is_scored_on_each_too(dataset, tmp_path, cheap):
+    def make(name, *rest):
+        recipe = cheap.make(name, *rest)
+        plain = recipe.build
+
+        def single():
+            classifier = plain()
+            classifier.reads_single = name == "nearest"
+            return classifier
+
+        recipe.build = single
+        return recipe
+
+    lines = evaluate(["nearest", "other"], dataset, tmp_path, CONFIG, make=make)
+    found = results_in(tmp_path)
+    assert list(found) == [
+        "nearest/seed-0",
+        "nearest/seed-0/single-back",
+        "nearest/seed-0/single-thigh",
+        "other/seed-0",
+    ]
+    assert [line.rpartition(", ")[2] for line in lines[1:3]] == ["back alone", "thigh alone"]
+    assert (
+        found["nearest/seed-0/single-thigh"]["protocol"]
+        == "nearest mean; of the tested person the thigh's sensor alone"
+    )
+    both, back, thigh, _ = (results["subjects"] for results in found.values())
+    assert both == back != thigh  # the nearest mean is that of an axis of the back
+    cheap.forget()
+    assert evaluate(["nearest", "other"], dataset, tmp_path, CONFIG, make=make) == lines
+    assert cheap.fits() == []
+
+
 def test_folds_of_a_method_and_seed_are_beside_each_other_and_it_is_built_once(dataset, tmp_path, cheap):
     evaluate(["nearest", "other"], dataset, tmp_path, replace(CONFIG, seeds="0,1"), make=cheap.make)
     assert left_out(cheap.fits()) == PEOPLE * 4

@@ -23,7 +23,7 @@ WANTED = (
 
 
 def read(
-    path: str | Path | tuple[str | Path, str | Path],
+    path: str | Path | tuple[str | Path | None, str | Path | None],
     *,
     rate_hz: float | None = None,
     subject: str | None = None,
@@ -37,8 +37,8 @@ def read(
     ----------
     path : the suffix tells the form; a folder is one subject's hourly files; (back, thigh) are two device files,
         .cwa, or .gt3x and .bin where actfast is installed (pip install selfpab[devices]), which are calibrated, put onto
-        one clock and resampled (`selfpab.data.device_pairs`). corpus/NAME is an entry of a corpus, as it was ingested, on
-        its mapped int16 (`selfpab.data.corpus_entries`).
+        one clock and resampled (`selfpab.data.device_pairs`); (back, None) and (None, thigh) are one alone. corpus/NAME is an
+        entry of a corpus, as it was ingested, on its mapped int16 (`selfpab.data.corpus_entries`).
     rate_hz : 50 says that a file stamped every 10 ms was sampled at 50 Hz; None believes the stamps.
     subject : the person's name; None takes the file's name (HUNT4: the folder's; a pair: the back's).
     tz, configured_at : the time zone of the recording's clock, and when that was set (`selfpab.data.zones`); None leaves
@@ -62,14 +62,10 @@ def read(
     >>> recording.subject, recording.rate_hz, recording.labels.tolist(), str(recording.start)
     ('S1', 50.0, [6, 7], '2021-03-24 14:42:03.839000')
     """
-    named = Path(path[0] if isinstance(path, tuple) else path)
+    named = Path((path[0] or path[1] or "") if isinstance(path, tuple) else path)
     if not isinstance(path, tuple) and (entry := entry_file(named)):
         return read_entry(entry, rate_hz=rate_hz, subject=subject, tz=tz, configured_at=configured_at)
-    recording = (
-        _read_pair(named, Path(path[1]), rate_hz, subject)
-        if isinstance(path, tuple)
-        else _read(named, rate_hz, subject)
-    )
+    recording = _read_devices(*path, rate_hz, subject) if isinstance(path, tuple) else _read(named, rate_hz, subject)
     return in_civil_time(recording, named, tz, configured_at)
 
 
@@ -86,16 +82,27 @@ def in_civil_time(
     return replace(recording, start=start, source={**recording.source, **said})
 
 
-def _read_pair(back: Path, thigh: Path, rate_hz: float | None, subject: str | None) -> Recording:
+def _read_devices(
+    back: str | Path | None, thigh: str | Path | None, rate_hz: float | None, subject: str | None
+) -> Recording:
     from selfpab.data.device_pairs import read_pair  # scipy and threads, which tables do not need
+    from selfpab.data.single_devices import read_single
 
-    if rate_hz is not None:
-        raise RecordingError(f"{back}: rate_hz={rate_hz:g} was asked for; device files know their rate: leave it out")
-    for file in (back, thigh):
+    files = {name: Path(file) for name, file in (("back", back), ("thigh", thigh)) if file is not None}
+    if not files:
+        raise ValueError("wanted device files as (back, thigh), at most one of them None; got neither")
+    for file in files.values():
+        if rate_hz is not None:
+            raise RecordingError(
+                f"{file}: rate_hz={rate_hz:g} was asked for; device files know their rate: leave it out"
+            )
         _check_there(file)
         if file.suffix.lower() not in DEVICES:
             raise RecordingError(f"{file}: is no {', '.join(DEVICES)} file; wanted a device file of each sensor")
-    return read_pair(back, thigh, subject=subject)
+    if len(files) == 1:
+        ((sensor, file),) = files.items()
+        return read_single(file, sensor, subject=subject)
+    return read_pair(files["back"], files["thigh"], subject=subject)
 
 
 def _read(path: Path, rate_hz: float | None, subject: str | None) -> Recording:
@@ -116,7 +123,7 @@ def _read(path: Path, rate_hz: float | None, subject: str | None) -> Recording:
     if suffix in DEVICES:
         raise RecordingError(
             f"{path}: a device file is one sensor; wanted a pair: read((back, thigh)), back=FILE thigh=FILE on the command "
-            f"line"
+            f"line; of one sensor alone read((back, None)) or read((None, thigh)), back=FILE or thigh=FILE"
         )
     if suffix not in FORMS:
         raise RecordingError(f"{path}: files ending in {suffix or 'nothing'} cannot be read; {WANTED}")

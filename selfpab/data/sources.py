@@ -27,8 +27,8 @@ OPTIONAL = ("visit", "tz", "configured_at")
 NONE = "none"  # in the place of a file, of who has one sensor alone
 HOW = (
     "names that differ in the words back and thigh alone (P1_back.cwa, P1_thigh.cwa); or "
-    "pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa; or pairs=TABLE.csv with the columns subject, back, thigh (none as the other where a "
-    "person has one sensor alone)"
+    "pairs={subject}_LB_*.cwa,{subject}_RT_*.cwa; or pairs=TABLE.csv with the columns subject, back, thigh "
+    "(none for the sensor that a person did not wear)"
 )
 
 
@@ -148,11 +148,7 @@ def pair_of(back: Path, thigh: Path) -> Source:
 
 
 def single_of(file: Path, sensor: str) -> Source:
-    """One device file that was named, of this sensor.
-
-    >>> single_of(Path("data/P1_thigh.cwa"), "thigh").short_name
-    'P1'
-    """
+    """One device file that was named, of this sensor; the person is called by what else its name says."""
     if file.parent.exists() and not file.is_file():
         raise FileNotFoundError(f"no {file}")
     named = [subject for _, subject, place in _by_words(file.parent, [file]) if place == sensor]

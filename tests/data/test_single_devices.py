@@ -7,6 +7,7 @@ import pytest
 
 from selfpab.data.device_pairs import read_pair
 from selfpab.data.preparation import ReadConfig, found_in, prepared
+from selfpab.data.reading import read
 from selfpab.data.single_devices import read_single
 from selfpab.devices.cwa_writer import Planted, write_cwa
 from selfpab.recording import RecordingError
@@ -47,6 +48,16 @@ def test_it_has_the_samples_that_the_pair_has(files, sensor, axes, others):
     other = {"back": "thigh", "thigh": "back"}[sensor]
     assert other not in alone.source
     assert all(line.startswith(f"{sensor}: ") for line in (*alone.source["repairs"], *alone.source["warnings"]))
+
+
+def test_read_takes_it_in_its_place(files):
+    alone = read((None, files["thigh"]), tz="Europe/Oslo")
+    assert alone.subject == "P1_thigh"
+    assert str(alone.start) == "2024-03-04 11:00:00+01:00"
+    assert [told.sensors for told in told_by(alone)] == [("thigh",)]
+    assert [told.sensors for told in told_by(read((str(files["back"]), None)))] == [("back",)]
+    with pytest.raises(ValueError, match="at most one of them None; got neither"):
+        read((None, None))
 
 
 def test_what_cannot_be_read_is_told(files, tmp_path):

@@ -88,6 +88,7 @@ def tables(good: pl.DataFrame, long: pl.DataFrame, walked: pl.DataFrame) -> dict
         "milliseconds.parquet": timed(good, 20),
         "no_thigh.csv": good.drop(THIGH),
         "thigh_zero.csv": filled(good, THIGH, [0, 0, 0]),
+        "both_zero.csv": filled(good, six, [0.0] * 6),
         "thigh_frozen.parquet": filled(good, THIGH, [-0.98, 0.1, 0.1]),
         "thigh_x_zero.parquet": filled(good, ["thigh_x"], [0]),
         "thigh_nan.csv": filled(good, THIGH, [float("nan")] * 3),
@@ -128,12 +129,13 @@ REFUSED = {  # file to what is said of it
     "hz25.parquet": r"has 25 samples per second .*wanted 50.*resample it to 50 Hz first",
     "hz51.parquet": r"has 51\.2 samples per second",
     "milliseconds.parquet": r"median 20 s\); wanted 50 samples per second, and a column time_s in seconds",
-    "no_thigh.csv": r"no column thigh_x, thigh_y, thigh_z; .*both sensors are needed, and the thigh's is not there",
-    "thigh_zero.csv": r"thigh stands at 0 g; nothing is left in which both sensors measured.*export the file again",
-    "thigh_frozen.parquet": r"thigh stands at \(-0\.98, 0\.1, 0\.1\) g while the other sensor moves; nothing is left",
-    "thigh_x_zero.parquet": r"thigh_x stands at 0 g while its other axes move; nothing is left",
-    "thigh_nan.csv": r"the thigh sensor has no number in any row; both sensors are needed",
-    "thigh_null.parquet": r"the thigh sensor has no number in any row; both sensors are needed",
+    "no_thigh.csv": r"the thigh sensor measured nothing; this model needs both sensors: take a model that reads one alone",
+    "thigh_zero.csv": r"the thigh sensor measured nothing; this model needs both sensors",
+    "thigh_frozen.parquet": r"the thigh sensor measured nothing; this model needs both sensors",
+    "thigh_x_zero.parquet": r"the thigh sensor measured nothing; this model needs both sensors",
+    "both_zero.csv": r"back stands at 0 g; thigh stands at 0 g; nothing is left in which a sensor measured: export the",
+    "thigh_nan.csv": r"the thigh sensor has no number in any row: export it again with both sensors, or leave its three columns",
+    "thigh_null.parquet": r"the thigh sensor has no number in any row",
     "thigh_nan_later.csv": r"line 9002 .*thigh_x is missing .*\(9000 such rows .*leave such rows out",
     "one_sensor_twice.parquet": r"columns of back and thigh are the same in every row; wanted two sensors",
     "half_nan.csv": r"line 9002 .*back_x is missing .*\(9000 such rows .*leave such rows out",
@@ -229,9 +231,13 @@ def test_where_a_sensor_is_missing_no_activity_is_told(told, name):
     assert there["activity"].null_count() == 0
     assert missing["activity"].null_count() == 180
     assert missing["p_sitting"].null_count() == 180
-    assert missing["flags"].unique().to_list() == ["sensor dropout"]
+    assert missing["flags"].unique().to_list() == ["sensor dropout thigh"]
+    assert missing["sensors"].null_count() == 180
+    assert missing["enmo_back_mg"].null_count() == 0  # that one measured
     assert quality["dropout_hours"] == 0.05
-    assert quality["remarks"] == "a sensor measured nothing for 3.0 min: no activity is told there"
+    assert quality["remarks"].startswith(
+        "the thigh sensor measured nothing for 3.0 min: activities are told from the other"
+    )
     assert sum(info["seconds_per_activity"].values()) == 180
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from selfpab.evaluation.answers import Answers
 from selfpab.inference.left_out_people import CalibrateConfig, calibrate
-from selfpab.inference.trust import fit_trust, read_trust
+from selfpab.inference.trust import fit_single, fit_trust, read_trust
 
 NAMES = ("walking", "sitting", "lying")
 CLASSES = [{"code": code, "name": name} for code, name in zip((1, 7, 8), NAMES, strict=True)]
@@ -61,6 +61,35 @@ def test_fits_the_left_out_people_and_tells_in_the_card(people, model, tmp_path)
     assert all(line in card for line in lines)
     assert "not calibrated" not in card
     assert "Not a medical device." in card
+
+
+def test_what_one_sensor_alone_gave_is_calibrated_by_itself(people, model, tmp_path):
+    run = tmp_path / "run"
+    alone = {
+        name: Answers(a.truth, a.probabilities**0.25 / (a.probabilities**0.25).sum(1, keepdims=True))
+        for name, a in people.items()
+    }
+    write_run(run, people)
+    write_run(run / "single-thigh", alone)
+    lines = calibrate(model, [run], CalibrateConfig(accuracy=0.8))
+    trust = read_trust(model / "calibration.json")
+    stored = {f"mine/{name}": answers for name, answers in alone.items()}
+    assert list(trust.single) == ["thigh"]
+    wanted = fit_single(stored, trust.decision, accuracy=0.8)
+    assert trust.single["thigh"].map.temperature == pytest.approx(wanted.map.temperature, rel=1e-4)
+    assert trust.single["thigh"].map.temperature == pytest.approx(
+        0.5, rel=0.2
+    )  # p ** (1/2) as it is, and p ** 2 before
+    assert lines[-1].startswith("Where the thigh's sensor alone is read: macro F1 of seconds as `predict` decides")
+    assert lines[-1] in (model / "README.md").read_text()
+
+
+def test_some_people_with_one_sensor_alone_are_too_few(people, model, tmp_path):
+    write_run(tmp_path / "run", people)
+    write_run(tmp_path / "run" / "single-back", dict(list(people.items())[:4]))
+    with pytest.raises(ValueError, match="back alone was evaluated for some of the people only"):
+        calibrate(model, [tmp_path / "run"])
+    assert not (model / "calibration.json").exists()
 
 
 def test_a_second_time_takes_the_place_of_the_first(people, model, tmp_path):

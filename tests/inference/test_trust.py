@@ -1,5 +1,7 @@
 """The whole calibration: fitted, cross-fitted, written and read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,17 @@ from selfpab.evaluation.answers import Answers
 from selfpab.evaluation.diagrams import reliability
 from selfpab.inference import trust as trust_module
 from selfpab.inference.decisions import most_probable
-from selfpab.inference.trust import cross_fitted, fit_trust, judge, read_trust, write_trust
+from selfpab.inference.doubt import fit_threshold
+from selfpab.inference.trust import (
+    Trust,
+    cross_fitted,
+    fit_single,
+    fit_trust,
+    judge,
+    judge_by,
+    read_trust,
+    write_trust,
+)
 
 
 def overconfident(count=6, seconds=600, seed=0):
@@ -92,3 +104,19 @@ def test_what_is_no_calibration(tmp_path, text, message):
 def test_two_people_are_too_few_to_leave_one_out(people):
     with pytest.raises(ValueError, match=r"at least three people, got \['p0', 'p1'\]"):
         cross_fitted({name: people[name] for name in ("p0", "p1")})
+
+
+def test_one_sensor_alone_has_its_own_map_and_threshold_and_no_decision(people, fitted, tmp_path):
+    flat = {
+        name: Answers(a.truth, np.sqrt(a.probabilities) / np.sqrt(a.probabilities).sum(1, keepdims=True))
+        for name, a in people.items()
+    }
+    own = fit_single(flat, fitted.decision, accuracy=0.8)
+    assert own.map.temperature == pytest.approx(fitted.map.temperature / 2, rel=0.1)
+    named = {name: judge_by(a, own.map, fitted.decision) for name, a in flat.items()}
+    assert own.uncertain == fit_threshold({name: judged.answered for name, judged in named.items()}, accuracy=0.8)
+    write_trust(tmp_path / "calibration.json", replace(fitted, single={"back": own}))
+    assert read_trust(tmp_path / "calibration.json").single == {"back": own}
+    older = fitted.to_json()
+    del older["single"]
+    assert Trust.from_json(older).single == {}
