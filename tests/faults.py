@@ -39,6 +39,35 @@ class Fault:
 
 FAULTS = [
     Fault(
+        "a sensor that was taken off listened to beside the one that was worn",
+        "selfpab/sensors.py",
+        "(here[NON_WEAR][number] or here[NON_WEAR_OF[s]][number])",
+        "here[NON_WEAR][number]",
+        "tests/test_sensors.py",
+    ),
+    Fault(
+        "one sensor alone read on the axes of the other",
+        "selfpab/downstream/waveform.py",
+        "AXES[sensor]",
+        "AXES[{'back': 'thigh', 'thigh': 'back'}[sensor]]",
+        "tests/downstream/test_waveform.py",
+    ),
+    Fault(
+        "what one sensor alone tells believed as much as both",
+        "selfpab/inference/seconds.py",
+        "source = told[seconds][here]",
+        "source = np.zeros_like(told[seconds][here])",
+        "tests/inference/test_seconds.py",
+    ),
+    Fault(
+        "the sensor scored alone not the one that it is called",
+        "selfpab/evaluation/loso.py",
+        "if sensor not in (None, other)",
+        "if sensor in (None, other) and sensor",
+        "tests/downstream/test_single_sensor.py",
+        "test_a_fold_is_also_scored_on_each_sensor_alone",
+    ),
+    Fault(
         "what lies behind the end seen by convolutions",
         "selfpab/downstream/waveform.py",
         "samples[rows, :count]).to",
@@ -132,9 +161,9 @@ FAULTS = [
     Fault(
         "gaps joined in the signal",
         "selfpab/downstream/cuts.py",
-        "return [frame_starts(run, **sizes) for run in recording.runs()]",
+        "runs = recording.runs() if segments is None else",
         "from selfpab.downstream.release import without_gaps\n"
-        "    return [frame_starts(run, **sizes) for run in without_gaps(recording).runs()]",
+        "    runs = without_gaps(recording).runs() if segments is None else",
         "tests/downstream/test_states.py",
     ),
     Fault(
@@ -236,8 +265,8 @@ FAULTS = [
     Fault(
         "the drift between the clocks left out",
         "selfpab/data/device_pairs.py",
-        "_thigh_ns(alignment, times_ns) if place else times_ns,",
-        "times_ns + int(alignment.offset_ns[0]) if place else times_ns,",
+        '_thigh_ns(alignment, times_ns) if sensor == "thigh" else times_ns,',
+        'times_ns + int(alignment.offset_ns[0]) if sensor == "thigh" else times_ns,',
         "tests/data/test_device_pairs.py",
         "TestOneClock::test_both_sensors_at_the_same_true_times",
     ),
