@@ -212,7 +212,7 @@ def _one(item: _Item, *, out: Path, config: C, make: Make[C], about: dict[str, s
     (folder / "info.json").unlink(missing_ok=True)  # tables of other files or settings must not look finished
     for part in folder.glob(".*.part"):  # of a process that was killed while writing
         part.unlink()
-    recording = prepared(source, config)
+    recording = prepared(source, config, single_sensor=_reads_single(config, about["model_sha256"]))
     folder.mkdir(parents=True, exist_ok=True)
     facts = make(_model(config.model, config.precision, about["model_sha256"]), recording, folder, config, about)
     taken = time.perf_counter() - began
@@ -222,6 +222,14 @@ def _one(item: _Item, *, out: Path, config: C, make: Make[C], about: dict[str, s
     info["quality"] = quality_of(recording, name)
     write_text(folder / "info.json", json.dumps(info, indent=1))
     _join(folder, config)
+
+
+def _reads_single(config: FolderConfig, sha256: str) -> bool:
+    """Whether what one sensor recorded alone is of use."""
+    if not isinstance(config, PredictConfig) or not config.single_sensor:
+        return False
+    model = _model(config.model, config.precision, sha256)
+    return model.reads_single and chosen_windows(config.windows, model.finetune) == "ours"
 
 
 def _join(folder: Path, config: FolderConfig) -> None:

@@ -7,7 +7,7 @@ in `source`, ready for JSON (pair_sources.py). Legend: N samples; a stretch is [
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,8 @@ import scipy.linalg
 import scipy.ndimage  # noqa: F401  # all three here: threads that import scipy at the same moment break one another
 
 from selfpab.data.checks import RATE_HZ, SECOND_NS, STEP_NS, sha256_of
-from selfpab.data.pair_sources import Device, Presence, clock_time, source_of
+from selfpab.data.pair_sources import Device, source_of
+from selfpab.data.presence import clock_time, presence_of
 from selfpab.data.store import COUNTS_PER_G, INT16_MAX
 from selfpab.data.wear import Temperatures, non_wear
 from selfpab.devices import calibration, synchronisation
@@ -27,7 +28,7 @@ from selfpab.devices.cwa_blocks import NO_TIME
 from selfpab.devices.resampling import DoesNotFit, resample
 from selfpab.devices.surveys import Movement, Survey, survey
 from selfpab.devices.synchronisation import LONGEST_OFFSET_S, Alignment, NotTogether
-from selfpab.recording import CHANNELS, CLIPPING, SENSORS, Mark, Recording, RecordingError, Segment
+from selfpab.recording import CHANNELS, CLIPPING, SENSOR_MISSING_OF, SENSORS, Mark, Recording, RecordingError, Segment
 from selfpab.scratch import room_for
 from selfpab.sensors import AXES
 
@@ -45,6 +46,7 @@ def read_pair(
     calibrate: bool = True,
     align: bool = True,
     look_for_non_wear: bool = True,
+    single_sensor: bool = False,
     longest_offset_s: float = LONGEST_OFFSET_S,
     room: Callable[[tuple[int, int]], np.ndarray] | None = None,
     workers: int = 2,
@@ -62,6 +64,8 @@ def read_pair(
     calibrate : bring gain and offset to what the sensor's own still periods say, where there are enough.
     align : find the offset and drift between the clocks from the movement; False takes both clocks as they are.
     look_for_non_wear : mark where the sensors were not worn, by stillness and the devices' temperatures (`wear`).
+    single_sensor : keep what one sensor recorded without the other for a minute and more; the other's samples are 0 then, and
+        a mark "sensor dropout back" or "... thigh" lies over them. False: it is a gap.
     longest_offset_s : how far the clocks may be apart.
     room : gives an int16 array of the shape asked for, such as a mapped file's, for the samples; None: memory, and for
         more than half a day a mapped temporary file (in TMPDIR) that is gone with the recording.
@@ -88,31 +92,41 @@ def read_pair(
         except NotTogether as error:
             raise NotTogether(f"{back} and {thigh}: {error}") from error
     devices = [device._replace(survey=without_movement(device.survey)) for device in devices]
-    presence = _presence(stretches_of(devices[0].survey, None), stretches_of(devices[1].survey, alignment))
+    presence = presence_of(stretches_of(devices[0].survey, None), stretches_of(devices[1].survey, alignment))
     if not len(presence.both):
         raise RecordingError(
             f"{back} and {thigh}: were never recording at the same time: back {_span(devices[0].survey)}, thigh "
             f"{_span(devices[1].survey)}, each by its own clock; give files of the same days"
         )
-    segments = segments_of(presence.both)
+    kept = presence.kept(single=single_sensor)
+    segments = segments_of(kept.stretches)
     shape = (segments[-1].stop, len(CHANNELS))
     samples = room_for(shape, np.int16) if room is None else room(shape)
     by_sensor: dict[str, Device] = dict(zip(SENSORS, devices, strict=True))
-    counts_per_g = fill(samples, by_sensor, segments, presence.both, alignment, workers)
+    there = {"back": kept.back, "thigh": kept.thigh}
+    counts_per_g = fill(samples, by_sensor, segments, kept.stretches, there, alignment, workers)
     recording = Recording(
         subject=Path(back).stem if subject is None else subject,
-        start=clock_time(int(presence.both[0, 0]) * STEP_NS),
+        start=clock_time(int(kept.stretches[0, 0]) * STEP_NS),
         rate_hz=RATE_HZ,
         samples=samples,
         segments=segments,
-        marks=tuple(clipping(by_sensor, segments, presence.both, alignment)),
-        source=source_of(devices, alignment, presence, len(samples)),
+        source=source_of(devices, alignment, presence, len(samples), single=single_sensor),
         counts_per_g=counts_per_g,
-    )
+    ).with_marks([*clipping(by_sensor, segments, kept.stretches, alignment), *_absences(segments, there)])
     if not look_for_non_wear:
         return recording
-    off = non_wear(recording, temperature=temperatures(by_sensor, int(presence.both[0, 0]) * STEP_NS, alignment))
+    off = non_wear(recording, temperature=temperatures(by_sensor, int(kept.stretches[0, 0]) * STEP_NS, alignment))
     return recording.with_marks((*recording.marks, *off))
+
+
+def _absences(segments: Sequence[Segment], there: Mapping[str, np.ndarray]) -> Iterator[Mark]:
+    """Marks over what one sensor recorded without the other; there : whether each did, by segment."""
+    for sensor, recorded in there.items():
+        for place in np.flatnonzero(~recorded).tolist():
+            yield Mark(
+                segments[place].first, segments[place].stop, SENSOR_MISSING_OF[sensor], f"{sensor} did not record"
+            )
 
 
 def temperatures(devices: Mapping[str, Device], start_ns: int, alignment: Alignment | None) -> Temperatures:
@@ -177,21 +191,6 @@ def stretches_of(found: Survey, alignment: Alignment | None) -> np.ndarray:
     return np.stack([first, stop], axis=1)[first < stop]
 
 
-def _presence(back: np.ndarray, thigh: np.ndarray) -> Presence:
-    edges = np.unique(np.concatenate([back.ravel(), thigh.ravel()]))
-    stretches = np.stack([edges[:-1], edges[1:]], axis=1)
-    recorded = []
-    for own in (back, thigh):
-        run = np.searchsorted(own[:, 0], edges[:-1], "right") - 1
-        recorded.append((run >= 0) & (edges[:-1] < own[run, 1]) if len(own) else np.zeros(len(stretches), bool))
-    # Neighbours that are alike become one: runs that follow on each other leave no gap.
-    state = recorded[0] + 2 * recorded[1]
-    begins = np.flatnonzero(np.diff(state, prepend=-1))
-    ends = np.append(begins[1:], len(state)) - 1
-    joined = np.stack([stretches[begins, 0], stretches[ends, 1]], axis=1)
-    return Presence(joined, recorded[0][begins], recorded[1][begins])
-
-
 def segments_of(both: np.ndarray) -> tuple[Segment, ...]:
     """Of stretches that were recorded."""
     edges = [0, *np.cumsum(both[:, 1] - both[:, 0]).tolist()]
@@ -203,11 +202,13 @@ def fill(
     samples: np.ndarray,
     devices: Mapping[str, Device],
     segments: Sequence[Segment],
-    both: np.ndarray,
+    stretches: np.ndarray,
+    there: Mapping[str, np.ndarray],
     alignment: Alignment | None,
     workers: int,
 ) -> int:
-    """Write the samples (N, 6) of these sensors; the counts per g with which all fit."""
+    """Write the samples (N, 6) of these sensors, 0 where one is not `there` (bool, by segment), and of those that are not
+    given; the counts per g with which all fit."""
 
     def make(sensor: str, first: int, stop: int, step: int, counts_per_g: int) -> None:
         times_ns = np.arange(step, step + stop - first) * STEP_NS
@@ -219,12 +220,15 @@ def fill(
             calibration=devices[sensor].calibration,
         )
 
-    pieces = [
-        (sensor, first, min(first + AT_ONCE, segment.stop), int(step) + first - segment.first)
-        for segment, step in zip(segments, both[:, 0], strict=True)
-        for first in range(segment.first, segment.stop, AT_ONCE)
-        for sensor in devices
-    ]
+    pieces: list[tuple[str, int, int, int]] = []
+    for place, segment in enumerate(segments):
+        for sensor in SENSORS:
+            if sensor not in devices or not there[sensor][place]:
+                samples[segment.first : segment.stop, AXES[sensor]] = 0
+                continue
+            for first in range(segment.first, segment.stop, AT_ONCE):
+                step = int(stretches[place, 0]) + first - segment.first
+                pieces.append((sensor, first, min(first + AT_ONCE, segment.stop), step))
     largest_g = max(device.survey.largest_g for device in devices.values())
     too_large: DoesNotFit | None = None
     for counts_per_g in (counts for counts in COUNTS_PER_G if largest_g * counts <= INT16_MAX):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfpab.data.checks import RATE_HZ, SECOND_NS, STEP_NS
+from selfpab.data.checks import RATE_HZ, SECOND_NS
+from selfpab.data.presence import Presence, clock_time, long_words, longer_alone, without_one
 from selfpab.devices.calibration import Calibration
 from selfpab.devices.cwa_report import JUMP
 from selfpab.devices.movement_lags import WINDOW_S
@@ -20,7 +21,6 @@ from selfpab.devices.synchronisation import Alignment
 LISTED = 1000  # stretches without one or both sensors
 LINES = 100  # of a report
 LEAST_LOST_S = 1.0  # of samples without a time, that a person should know of (ours)
-ALONE_S = 600.0  # by which one sensor may begin earlier or end later before a person is told (ours)
 LOW_CONFIDENCE = 0.5  # of the minutes with movement agree with the alignment (ours)
 STRAYING, STRAYING_SHARE = 20, 0.3  # minutes with movement; so few agree by chance, of a pair more (synchronisation.py)
 
@@ -33,43 +33,33 @@ class Device(NamedTuple):
     calibration: Calibration
 
 
-class Presence(NamedTuple):
-    """Stretches that follow each other, int64 (n, 2) in steps of 20 ms since 1970, and which sensor recorded in each."""
-
-    stretches: np.ndarray
-    back: np.ndarray  # bool (n,)
-    thigh: np.ndarray
-
-    @property
-    def both(self) -> np.ndarray:
-        return self.stretches[self.back & self.thigh]
-
-
 def source_of(
-    devices: Sequence[Device], alignment: Alignment | None, presence: Presence, samples: int
+    devices: Sequence[Device], alignment: Alignment | None, presence: Presence, samples: int, *, single: bool = False
 ) -> dict[str, Any]:
     """`Recording.source` of a pair.
 
     form "cwa", "gt3x", "bin", or two of these as in "cwa and bin"; path and sha256 of both together; back, thigh: the
     file, its device, rates, report, clock and calibration; alignment: offset, drift and how sure they are; missing:
-    stretches by the back's clock in which a sensor recorded nothing, the first 1000 of missing_stretches; repairs and
-    warnings: in words. Unknown numbers are null.
+    stretches by the back's clock in which a sensor recorded nothing, the first 1000 of missing_stretches, and which the
+    recording does not have; alone: those which it has (`single`); repairs and warnings: in words. Unknown numbers are null.
     """
     back, thigh = devices
-    missing = _missing(presence)
+    missing, alone = without_one(presence, kept=False, single=single), without_one(presence, kept=True, single=single)
     source = {
         "path": f"{back.survey.path} and {thigh.survey.path}",
         "form": " and ".join(dict.fromkeys(device.survey.path.suffix.lower()[1:] for device in devices)),
         "rows": samples,
         "sha256": hashlib.sha256(f"{back.sha256}\n{thigh.sha256}\n".encode()).hexdigest(),
         "repairs": [*_repairs("back", back), *_repairs("thigh", thigh), *_of_alignment(alignment)],
-        "warnings": [*_warnings(back, thigh, alignment), *_alone(presence)],
+        "warnings": [*_warnings(back, thigh, alignment), *longer_alone(presence, single=single)],
         "back": _device(back),
         "thigh": _device(thigh),
         "alignment": _alignment(alignment),
         "missing": missing[:LISTED],
         "missing_stretches": len(missing),
         "missing_seconds": sum(row["seconds"] for row in missing),
+        "alone": alone[:LISTED],
+        "alone_seconds": sum(row["seconds"] for row in alone),
     }
     return _plain(source)
 
@@ -86,30 +76,6 @@ def source_of_one(device: Device, sensor: str, samples: int) -> dict[str, Any]:
         sensor: _device(device),
     }
     return _plain(source)
-
-
-def clock_time(time_ns: int) -> datetime:
-    """A device's time as its clock showed it, to the microsecond.
-
-    >>> clock_time(1_709_550_000_020_000_000)
-    datetime.datetime(2024, 3, 4, 11, 0, 0, 20000)
-    """
-    return datetime(1970, 1, 1) + timedelta(microseconds=time_ns // 1000)
-
-
-def _missing(presence: Presence) -> list[dict[str, Any]]:
-    rows = []
-    for (first, stop), back, thigh in zip(presence.stretches.tolist(), presence.back, presence.thigh, strict=True):
-        if not (back and thigh):
-            rows.append(
-                {
-                    "sensor": "thigh" if back else "back" if thigh else "both",
-                    "from": clock_time(first * STEP_NS),
-                    "to": clock_time(stop * STEP_NS),
-                    "seconds": (stop - first) * STEP_NS / SECOND_NS,
-                }
-            )
-    return rows
 
 
 def _repairs(name: str, device: Device) -> list[str]:
@@ -154,25 +120,6 @@ def _warnings_of(name: str, device: Device) -> list[str]:
     return told
 
 
-def _alone(presence: Presence) -> list[str]:
-    """How much longer one sensor recorded before both did, or after, in words; what lies between are gaps."""
-    both = np.flatnonzero(presence.back & presence.thigh)
-    if not len(both):
-        return []
-    told = []
-    for part, when in ((slice(0, both[0]), "before"), (slice(both[-1] + 1, None), "after")):
-        for name, other, own in (("back", "thigh", presence.back), ("thigh", "back", presence.thigh)):
-            alone = presence.stretches[part][own[part]]
-            seconds = int((alone[:, 1] - alone[:, 0]).sum()) * STEP_NS / SECOND_NS
-            if seconds >= ALONE_S:
-                begin, end = (clock_time(int(step) * STEP_NS) for step in (alone[0, 0], alone[-1, 1]))
-                told.append(
-                    f"{name}: it recorded for {_long(seconds)} more without the {other}, {when} what both did, from "
-                    f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} by the back's clock; that counts as not recorded"
-                )
-    return told
-
-
 def _without_time(survey: Survey) -> list[str]:
     """How much of a file is in no recording, for its clock does not say when it was, in words; the rest is in repairs."""
     clock = survey.clock
@@ -181,20 +128,10 @@ def _without_time(survey: Survey) -> list[str]:
         return []
     more = len(clock.left_out) - 1
     return [
-        f"{_long(lost / survey.layout.rate_hz)} of its samples are left out, for its clock does not tell when they were taken: "
+        f"{long_words(lost / survey.layout.rate_hz)} of its samples are left out, for its clock does not tell when they were "
+        "taken: "
         f"{clock.left_out[0]}" + (f"; and {more} more, told under repairs" if more else "")
     ]
-
-
-def _long(seconds: float) -> str:
-    """Seconds in words, as precise as a person wants them.
-
-    >>> _long(45), _long(2400), _long(5040)
-    ('45 s', '40 min', '1.4 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _straying(alignment: Alignment) -> list[str]:

@@ -99,8 +99,10 @@ def idle_words(config: ReadConfig, found: Sequence[Source]) -> str | None:
     return f"{', '.join(f'{name}=' for name in given)} had nothing to do: it is for device files, and none is here"
 
 
-def prepared(source: Source, config: ReadConfig) -> Recording:
+def prepared(source: Source, config: ReadConfig, *, single_sensor: bool = False) -> Recording:
     """Read a source, put it into civil time, check and repair how the sensors were worn, mark where they were not.
+
+    single_sensor : of a pair of device files keep what one recorded without the other.
 
     All of that was done to an entry of a corpus when it was ingested: it comes as it is, whatever the settings.
 
@@ -128,6 +130,7 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
             calibrate=config.calibrate,
             align=config.align,
             look_for_non_wear=config.non_wear,
+            single_sensor=single_sensor,
             longest_offset_s=config.longest_offset_s,
         )
     elif source.sensor is not None:
@@ -140,9 +143,9 @@ def prepared(source: Source, config: ReadConfig) -> Recording:
         )
     else:
         recording = read(source.path, rate_hz=config.rate_hz, subject=source.subject)
-        if config.non_wear:
-            recording = recording.with_marks((*recording.marks, *non_wear(recording)))
     recording = check_plausible(recording, source.path)
+    if config.non_wear and not source.of_devices:  # of these it is known, with their temperatures
+        recording = recording.with_marks((*recording.marks, *non_wear(recording)))
     recording = in_civil_time(
         recording, source.path, source.tz or config.tz, source.configured_at or config.configured_at
     )

@@ -20,7 +20,8 @@ from selfpab.data.device_pairs import (
     temperatures,
     without_movement,
 )
-from selfpab.data.pair_sources import clock_time, source_of_one
+from selfpab.data.pair_sources import source_of_one
+from selfpab.data.presence import clock_time
 from selfpab.data.wear import non_wear
 from selfpab.recording import CHANNELS, SENSOR_MISSING_OF, SENSORS, Mark, Recording, RecordingError
 from selfpab.scratch import room_for
@@ -56,9 +57,9 @@ def read_single(
     segments = segments_of(stretches)
     shape = (segments[-1].stop, len(CHANNELS))
     samples = room_for(shape, np.int16) if room is None else room(shape)
-    samples[:] = 0
     devices = {sensor: device}
-    counts_per_g = fill(samples, devices, segments, stretches, None, workers)
+    there = {sensor: np.ones(len(segments), bool)}
+    counts_per_g = fill(samples, devices, segments, stretches, there, None, workers)
     other = next(name for name in SENSORS if name != sensor)
     absent = Mark(0, len(samples), SENSOR_MISSING_OF[other], f"{other} {NOT_THERE}")
     recording = Recording(

@@ -77,10 +77,12 @@ def non_wear(recording: Recording, *, temperature: Temperatures | None = None) -
     if strange := set(temperature) - set(SENSORS):
         raise ValueError(f"temperature has the sensors {' and '.join(SENSORS)}, got {sorted(strange)}")
     epochs = _epochs(recording)
-    there = _sensors_there(recording)
-    links = [_linked(epochs, sensor) for sensor in range(len(SENSORS))]
+    absent = [_within(recording, SENSOR_MISSING_OF[sensor], epochs.first) for sensor in SENSORS]
+    there = tuple(place for place, gone in enumerate(absent) if not gone.all())
+    links = [_linked(epochs, place) & ~absent[place] for place in range(len(SENSORS))]
+    both = np.logical_and.reduce([links[place] | absent[place] for place in there]) if there else absent[0]
     together = []
-    for run in _runs(np.logical_and.reduce([links[sensor] for sensor in there])) if there else ():
+    for run in _runs(both & ~np.logical_and.reduce(absent)):
         if why := _why_off(recording, epochs, run, there, temperature, alone=False):
             together.append((*run, why))
     off: list[list[_Off]] = [[], []]
@@ -97,10 +99,13 @@ def non_wear(recording: Recording, *, temperature: Temperatures | None = None) -
     return tuple(_marks(off[0], off[1], round(EPOCH_S * recording.rate_hz)))
 
 
-def _sensors_there(recording: Recording) -> tuple[int, ...]:
-    """Places of the sensors that no mark says never measured."""
-    whole = {mark.kind for mark in recording.marks if mark.first == 0 and mark.stop == len(recording)}
-    return tuple(place for place, sensor in enumerate(SENSORS) if SENSOR_MISSING_OF[sensor] not in whole)
+def _within(recording: Recording, kind: str, samples: np.ndarray) -> np.ndarray:
+    """Which of these samples lie under a mark of this kind, bool."""
+    found = np.zeros(len(samples), bool)
+    for mark in recording.marks:
+        if mark.kind == kind:
+            found[np.searchsorted(samples, mark.first) : np.searchsorted(samples, mark.stop)] = True
+    return found
 
 
 def _epochs(recording: Recording) -> _Epochs:

@@ -9,6 +9,7 @@ from selfpab.data import device_pairs, placement
 from selfpab.data.device_pairs import _back_ns, read_pair
 from selfpab.data.reading import read
 from selfpab.data.simulated_devices import DeviceFaults, PairFaults, write_pair
+from selfpab.data.single_devices import read_single
 from selfpab.data.wear import non_wear
 from selfpab.devices import calibration, synchronisation
 from selfpab.devices.calibration import NO_CALIBRATION
@@ -16,6 +17,7 @@ from selfpab.devices.cwa_writer import Planted, write_cwa
 from selfpab.devices.movement_lags import WINDOWS
 from selfpab.devices.synchronisation import Alignment, NotTogether
 from selfpab.recording import RecordingError
+from selfpab.sensors import told_by
 from tests.fake_actfast import actigraph, counted_ns, geneactiv, write
 from tests.mapped_arrays import is_mapped
 
@@ -352,3 +354,31 @@ class TestRefuses:
         thigh.write_text("time,x,y,z")
         with pytest.raises(RecordingError, match=r"thigh\.cwa: has 10 bytes and is no \.cwa file"):
             read_pair(back, thigh)
+
+
+class TestOneSensorAlone:
+    """What one sensor recorded before and after the other."""
+
+    def test_it_is_kept_where_it_is_wanted(self, tmp_path):
+        files = write_both(tmp_path, 400)
+        write_cwa(
+            files[1],
+            moved(np.arange(20_000) / 100 + 100, 1),
+            **(AX6 | {"device_id": 8, "start": START + timedelta(seconds=100)}),
+        )
+        gap = read_pair(*files, align=False, calibrate=False)
+        kept = read_pair(*files, align=False, calibrate=False, single_sensor=True)
+        assert gap.seconds == pytest.approx(200, abs=1)
+        assert kept.seconds == pytest.approx(400, abs=1)
+        assert [(m.kind, m.evidence) for m in kept.marks] == [("sensor dropout thigh", "thigh did not record")] * 2
+        assert [told.sensors for told in told_by(kept)] == [("back",), ("back", "thigh"), ("back",)]
+        first, both, last = kept.segments
+        assert (first.first, last.stop) == (0, len(kept))
+        assert np.array_equal(kept.samples[both.first : both.stop], gap.samples)
+        assert not kept.samples[: both.first, 3:].any()
+        assert not kept.samples[both.stop :, 3:].any()
+        alone = read_single(files[0], "back", calibrate=False)
+        assert np.array_equal(kept.samples[:, :3], alone.samples[:, :3])
+        assert kept.start == alone.start
+        assert (gap.source["missing_seconds"], gap.source["alone_seconds"]) == (pytest.approx(200, abs=1), 0)
+        assert (kept.source["missing_seconds"], kept.source["alone_seconds"]) == (0, pytest.approx(200, abs=1))

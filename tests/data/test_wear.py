@@ -232,3 +232,15 @@ def test_the_only_sensor_is_judged_as_two_together(sensor):
     assert non_wear(short) == ()
     times_s, degrees = cooling(110, 40, 70)
     assert in_minutes(non_wear(short, temperature={sensor: (times_s, degrees)})) == [(f"non-wear {sensor}", 40.0, 70.0)]
+
+
+def test_of_a_sensor_that_did_not_record_nothing_is_said():
+    """Zeros are still, and the other one moves beside them or lies on a table with nobody."""
+    pieces = worn(70), worn(70, seed=1), table(60), worn(30, seed=2)
+    whole = recording_of(*pieces)
+    samples = whole.samples.copy()
+    samples[70 * MINUTE :, THIGH] = 0
+    gone = replace(whole, samples=samples)
+    mark = Mark(70 * MINUTE, len(whole), "sensor dropout thigh")
+    assert ("non-wear thigh", 70.0, 140.0) in in_minutes(non_wear(gone))
+    assert in_minutes(non_wear(gone.with_marks([mark]))) == [("non-wear back", 140.0, 200.0)]
