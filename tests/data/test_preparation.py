@@ -85,7 +85,7 @@ def test_a_pair_is_read_as_the_settings_say_and_a_tables_clock_goes_before_them(
     assert (recording.source["tz"], recording.source["configured_at"]) == ("Asia/Tokyo", "2023-05-05")
     assert seen == {
         "files": ("a.cwa", "b.cwa"), "subject": "P1", "calibrate": False, "align": False, "look_for_non_wear": False,
-        "longest_offset_s": 60.0,
+        "longest_offset_s": 60.0, "single_sensor": False,
     }  # fmt: skip
     recording = prepared(Source(tmp_path, tmp_path / "a.cwa", tmp_path / "b.cwa", "P1"), config)
     assert (recording.source["tz"], recording.source["configured_at"]) == ("Europe/Oslo", "2024-01-01")
