@@ -113,7 +113,8 @@ def check_both(recording: Recording, what: str) -> None:
     """ValueError where a sensor measured nothing in the whole recording and `what` (such as "this model") needs both."""
     worn_or_not = recording.with_marks(mark for mark in recording.marks if mark.kind not in NON_WEAR_OF.values())
     spoken = {sensor for told in told_by(worn_or_not) for sensor in told.sensors}
-    if lacking := [sensor for sensor in SENSORS if sensor not in spoken]:
+    lacking = [sensor for sensor in SENSORS if sensor not in spoken]
+    if len(recording) and lacking:
         raise ValueError(
             f"{recording.subject}: the {' and the '.join(lacking)} sensor measured nothing; {what} needs both sensors: take a "
             "model that reads one alone (selfpab predict, with the model in the box), or leave the recording out"

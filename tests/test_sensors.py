@@ -79,6 +79,7 @@ def test_a_recording_without_a_sensor_keeps_what_else_is_known():
 def test_who_needs_both_says_so():
     check_both(recording((0, 200, "non-wear thigh")), "this model")  # flagged, as ever
     check_both(recording((0, 199, "sensor dropout thigh")), "this model")
+    check_both(recording(samples=0), "this model")  # of which others say that it is empty
     with pytest.raises(
         ValueError, match="P1: the thigh sensor measured nothing; this model needs both sensors: take a"
     ):

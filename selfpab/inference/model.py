@@ -70,7 +70,8 @@ class Model:
         chosen = chosen_windows(windows, self.finetune)
         single = single_sensor and chosen == "ours" and self.reads_single
         if not single:
-            check_both(recording, "this model" if single_sensor and chosen == "ours" else "predicting so")
+            unless = "single_sensor=no" if not single_sensor else f"windows={chosen}"
+            check_both(recording, unless if self.reads_single else "this model")
         head = self.head if single else None
         states = window_states(
             recording, extractor, self.finetune, chosen, overlap, head=head, doubting=overlap is None

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from selfpab.activities import Activities
-from selfpab.downstream.head import Head
+from selfpab.downstream.head import Head, head_from
+from selfpab.downstream.waveform import WaveformReader
 from selfpab.features.normalisation import Normalisation
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.inference.columns import column_dictionary
@@ -21,9 +22,10 @@ from selfpab.inference.model import load
 from selfpab.inference.model_names import CALIBRATION, IN_THE_BOX, located
 from selfpab.inference.probability_maps import ProbabilityMap
 from selfpab.inference.seconds import SENSOR_MISSING
-from selfpab.inference.trust import Trust, write_trust
+from selfpab.inference.trust import SingleTrust, Trust, write_trust
 from selfpab.recording import NON_WEAR, Mark, Recording, Segment
-from selfpab.upstream.checkpoint import Upstream, save_model
+from selfpab.sensors import without
+from selfpab.upstream.checkpoint import Upstream, open_model, save_model
 from selfpab.upstream.encoder import EncoderConfig
 
 THREE = Activities("three", (30, 10, 20), ("lie down", "sitting", "walking"))
@@ -103,7 +105,7 @@ def test_days_get_intervals_of_their_worn_seconds(folder, recording):
     daily = prediction.daily()
     assert len(daily) == 2
     minutes = [f"minutes_{c[2:]}" for c in THREE.columns]
-    assert daily.columns[-6:] == [f"{side}_{column}" for side in ("low", "high") for column in minutes]
+    assert daily.columns[-7:-1] == [f"{side}_{column}" for side in ("low", "high") for column in minutes]
     dated = prediction.seconds.filter(pl.col("wear")).with_columns(day=pl.col("time").dt.date())
     for row in daily.iter_rows(named=True):
         here = chances(dated.filter((pl.col("day") == row["date"]) & pl.col("activity").is_not_null()))
@@ -154,3 +156,59 @@ def test_default_is_the_model_in_the_box_unless_a_folder_has_its_name(tmp_path, 
     assert located("default").folder == IN_THE_BOX
     (tmp_path / "default").mkdir()
     assert located("default").folder.resolve() == tmp_path / "default"
+
+
+@pytest.fixture
+def single(folder):
+    """The same model with readers of one sensor, and a calibration of theirs."""
+    torch.manual_seed(2)
+    found = open_model(folder)
+    head = head_from(found.head, 2, 12, 156, 3)
+    head.load_state_dict(found.head)
+    head.single = torch.nn.ModuleDict({s: WaveformReader(3, width=16, sensor=s) for s in ("back", "thigh")})
+    save_model(folder, found.upstream, card="", head=head.state_dict(), activities=THREE)
+    own = SingleTrust(ProbabilityMap(temperature=3.0, floor=0.1), Coverage(0.5, 0.7, 0.95))
+    write_trust(folder / CALIBRATION, replace(TRUST, single={"thigh": own}))
+    return folder
+
+
+def test_what_one_sensor_alone_tells_has_a_map_and_a_threshold_of_its_own(single, recording):
+    model = load(single, precision="fp32")
+    assert model.reads_single
+    whole = without(replace(recording, marks=()), "back")
+    told = model.predict(whole)
+    plain = replace(model, trust=None).predict(whole)
+    assert plain.frames.values.shape == told.frames.values.shape
+    rows = ~told.seconds["gap"].to_numpy()
+    assert told.seconds["sensors"].drop_nulls().unique().to_list() == ["thigh"]
+    mapped = ProbabilityMap(temperature=3.0, floor=0.1)(chances(plain.seconds)[rows])
+    np.testing.assert_allclose(chances(told.seconds)[rows], mapped, atol=1e-6)
+    assert (told.seconds["uncertain"].drop_nulls() == (told.seconds["probability"].drop_nulls() < 0.5)).all()
+    assert (plain.seconds["uncertain"].drop_nulls() == (plain.seconds["probability"].drop_nulls() < 0.6)).all()
+    asked = model.predict(whole, uncertain_below=0.9).seconds
+    assert (asked["uncertain"].drop_nulls() == (asked["probability"].drop_nulls() < 0.9)).all()
+    # of a sensor that was not calibrated the network's own
+    other = model.predict(without(replace(recording, marks=()), "thigh"))
+    np.testing.assert_allclose(other.seconds.select(THREE.columns).drop_nulls().to_numpy().sum(1), 1, rtol=1e-5)
+    daily = told.daily()
+    assert daily["low_minutes_walking"].null_count() == len(daily)
+    assert daily["single_sensor_minutes"].to_list() == daily["wear_minutes"].to_list()
+
+
+def test_both_sensors_are_told_as_without_readers_of_one(single, folder, recording):
+    with_them, frames = load(single, precision="fp32").predict(recording), load(single, precision="fp32")
+    head = frames.head
+    assert isinstance(head, Head)
+    head.single = torch.nn.ModuleDict()
+    without_them = frames.predict(recording)
+    assert with_them.seconds.equals(without_them.seconds)
+
+
+@pytest.mark.parametrize(
+    ("how", "what"), [({"single_sensor": False}, "single_sensor=no"), ({"windows": "authors"}, "windows=authors")]
+)
+def test_who_asks_for_both_is_told_what_is_missing(single, recording, how, what):
+    with pytest.raises(ValueError, match=f"the back sensor measured nothing; {what} needs both sensors"):
+        load(single, precision="fp32").predict(without(recording, "back"), **how)
+    with pytest.raises(ValueError, match="an encoder needs both sensors"):
+        load(single, precision="fp32").embed(without(recording, "back"))

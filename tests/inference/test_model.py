@@ -67,7 +67,7 @@ def test_one_row_per_clock_second_gaps_included(folder):
     last = moments[-1].replace(microsecond=0)
     assert table["time"].to_list() == seconds[: seconds.index(last) + 1]
     probabilities = ["p_lie_down", "p_sit", "p_walk_fast"]
-    marked = ["uncertain", "wear", "gap", "enmo_back_mg", "enmo_thigh_mg", "flags"]
+    marked = ["uncertain", "wear", "gap", "enmo_back_mg", "enmo_thigh_mg", "flags", "sensors"]
     assert table.columns == ["time", "activity", "activity_name", "probability", *probabilities, *marked]
     covered = {m.replace(microsecond=0) for m in moments}
     assert table["gap"].to_list() == [time not in covered for time in table["time"]]
