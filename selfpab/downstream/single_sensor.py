@@ -8,6 +8,7 @@ nothing or was not worn. Legend: W windows, B of them at once, T frames of a win
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ from selfpab.downstream.frame_inputs import FrameInputs, in_places
 from selfpab.downstream.spans import Spans
 from selfpab.downstream.waveform import HOP, WaveformReader
 from selfpab.recording import Recording
-from selfpab.upstream.engine import autocast
+from selfpab.upstream.engine import autocast, resolved_precision
+from selfpab.upstream.packed_products import with_packed_products
 
 if TYPE_CHECKING:
     from selfpab.downstream.states import Extractor
@@ -41,6 +43,8 @@ def single_windows(
 
     reader : of one sensor, in evaluation mode. extractor : of the network that it stands in: shapes, precision, device.
     """
+    if extractor.device.type == "cpu" and resolved_precision(extractor.precision, extractor.device) == "bf16":
+        reader = with_packed_products(copy.deepcopy(reader))
     few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, spans.length))
 
     @torch.inference_mode()

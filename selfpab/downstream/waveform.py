@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from selfpab.recording import CHANNELS
 from selfpab.sensors import AXES
+from selfpab.upstream.packed_products import added, rectified
 
 TENTH, TENTHS = 5, 5  # samples of a place, and places of a frame: together the samples between two frames
 HOP = TENTH * TENTHS
@@ -94,7 +95,7 @@ class WaveformReader(nn.Module):
         """Of windows without padding."""
         signals = samples.unflatten(2, (HOP, len(CHANNELS)))[..., self.axes]
         hidden = signals.flatten(1, 2).transpose(1, 2)[:, :, None]  # B C 1 P
-        hidden = self.to_tenths(F.relu(self.stem(hidden), inplace=True))
+        hidden = self.to_tenths(rectified(self.stem, hidden))
         for block in self.fine:
             hidden = block(hidden)
         hidden = self.to_halves(hidden)
@@ -118,7 +119,10 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "B W 1 P"]) -> Float[Tensor, "B W 1 P"]:
-        return self.dropout(self.mixed(F.relu(self.around(self.norm(hidden)), inplace=True))).add_(hidden)
+        made = rectified(self.around, self.norm(hidden))
+        if self.training:
+            return self.dropout(self.mixed(made)).add_(hidden)
+        return added(self.mixed, made, hidden)
 
 
 def _along_time(given: int, made: int, taken: int, *, step: int = 1, reach: int = 1) -> nn.Conv2d:

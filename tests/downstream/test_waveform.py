@@ -1,5 +1,7 @@
 """The convolutions that read the samples beside the encoder."""
 
+import copy
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from selfpab.downstream.waveform import WaveformConfig, WaveformReader
 from selfpab.features.spectrograms import SpectrogramConfig
 from selfpab.upstream.checkpoint import Upstream
 from selfpab.upstream.encoder import EncoderConfig
+from selfpab.upstream.packed_products import PackedConvolution, packed, with_packed_products
 
 
 def reader_of(width=16, classes=3):
@@ -74,6 +77,20 @@ def test_bf16_gives_nearly_the_same():
         half = reader(inputs).float().softmax(-1)
     with torch.no_grad():
         assert 0 < (half - reader(inputs).softmax(-1)).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("sensor", [None, "thigh"])
+def test_packed_for_prediction_it_says_the_same(sensor):
+    torch.manual_seed(0)
+    reader, inputs = WaveformReader(10, width=64, sensor=sensor).eval(), torch.randn(3, 60, 150)
+    valid = torch.ones(3, 60, dtype=torch.bool)
+    valid[1, 33:] = False
+    ready = with_packed_products(copy.deepcopy(reader))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        fast, slow = (one(inputs, valid).float().softmax(-1)[valid] for one in (ready, reader))
+    assert (fast - slow).abs().max() < 0.01
+    if isinstance(packed(torch.nn.Conv2d(1, 1, 1)), PackedConvolution):
+        assert not any(isinstance(part, torch.nn.Conv2d) for part in ready.modules())
 
 
 def test_settings_that_do_not_fit_are_refused(toy):

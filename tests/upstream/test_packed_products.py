@@ -9,7 +9,7 @@ from torch import nn
 
 from selfpab.downstream.head import Head, Network
 from selfpab.upstream.encoder import Encoder
-from selfpab.upstream.packed_products import PackedLinear, packed, rectified, with_packed_products
+from selfpab.upstream.packed_products import PackedLinear, added, packed, rectified, with_packed_products
 
 
 @pytest.fixture
@@ -45,6 +45,33 @@ def test_it_is_the_product_in_bf16(rows, bias):
         agrees(found, wanted)
         agrees(rectified(packed(linear), values), wanted.relu())
         agrees(found, linear(values))
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"padding": (0, 4), "dilation": (1, 2)}, {"stride": (1, 5)}, {"bias": False, "padding": (0, 2)}]
+)
+@pytest.mark.parametrize("places", [5, 37, 595])
+def test_a_convolution_is_packed_too(how, places):
+    torch.manual_seed(3)
+    convolution, values = nn.Conv2d(6, 16, (1, 5), **how), torch.randn(3, 6, 1, places + 8)
+    wanted = copy.deepcopy(convolution).bfloat16()(values.bfloat16())
+    other = torch.randn_like(wanted)
+    with torch.inference_mode():
+        ready = packed(convolution)
+        agrees(ready(values), wanted)
+        agrees(rectified(ready, values), wanted.relu())
+        agrees(added(ready, values, other), wanted.float() + other.float())
+        agrees(added(convolution, values, other.float()), wanted.float() + other.float())
+        agrees(rectified(convolution, values), wanted.relu())
+
+
+def test_a_convolution_that_torch_refuses_stays_as_it_is(monkeypatch):
+    def refuse(*_):
+        raise NotImplementedError("no such convolution")
+
+    monkeypatch.setattr("selfpab.upstream.packed_products.PackedConvolution._convolved", refuse)
+    convolution = nn.Conv2d(6, 16, (1, 5))
+    assert packed(convolution) is convolution
 
 
 def test_where_torch_refuses_the_layer_stays_as_it_is(linear, refused):
