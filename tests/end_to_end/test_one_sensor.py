@@ -56,7 +56,7 @@ def test_a_table_of_one_sensor_is_told_from_it(table, tmp_path, sensor):
     assert daily["single_sensor_minutes"].to_list() == daily["wear_minutes"].to_list()
     assert daily["low_minutes_sitting"].null_count() == 1
     page = (tmp_path / "out" / "P1" / "report.html").read_text()
-    assert f"the {sensor}'s sensor alone was there to tell activities from" in page
+    assert f"the {sensor}&#x27;s sensor alone was there to tell activities from" in page
     assert ran("predict", file, tmp_path / "both", "single_sensor=no") == 1
     assert "needs both sensors" in (tmp_path / "both" / "failures.csv").read_text()
 
@@ -82,7 +82,7 @@ def test_where_a_sensor_stops_the_other_goes_on(table, tmp_path):
 
 def test_one_device_file_is_a_person(tmp_path):
     pair = write_pair(tmp_path / "raw", 1, 0.1, rate_hz=50)
-    assert ran("predict", f"thigh={pair.thigh}", tmp_path / "out", "tz=Europe/Oslo", "report=no") == 0
+    assert ran("predict", tmp_path / "out", f"thigh={pair.thigh}", "tz=Europe/Oslo", "report=no") == 0
     (folder,) = {path.parent for path in (tmp_path / "out").glob("*/info.json")}
     seconds, info = seconds_of(folder)
     assert seconds["sensors"].drop_nulls().unique().to_list() == ["thigh"]
