@@ -58,12 +58,14 @@ def split(words: list[str], *wanted: str) -> tuple[list[str], list[str]]:
 
     >>> split(["a/", "svm.C=2", "./b=c"], "DATASET", "MODEL")
     (['a/', './b=c'], ['svm.C=2'])
+    >>> split(["thigh=a.cwa", "out/"], "SOURCE...", "OUT")
+    (['out/'], ['thigh=a.cwa'])
     """
     settings = [word for word in words if re.match(r"[A-Za-z_][\w.-]*=", word, re.ASCII)]
     names = [word for word in words if word not in settings]
     many = any(w.startswith("SOURCE") for w in wanted)
-    if many and any(setting.startswith("back=") for setting in settings):
-        wanted = tuple(w for w in wanted if not w.startswith("SOURCE"))  # back= and thigh= are one
+    if many and any(setting.startswith(("back=", "thigh=")) for setting in settings):
+        wanted = tuple(w for w in wanted if not w.startswith("SOURCE"))  # these are one, or each by itself
     if len(names) < len(wanted) or (len(names) > len(wanted) and not many):
         raise WrongCall(
             f"wanted {' '.join(wanted)} and then key=value settings, got {' '.join(words)}; {_what_is_wrong(names, wanted)}"

@@ -106,7 +106,7 @@ def test_with_selfpab_plus_the_model_knows_what_it_is_given(place, people, tmp_p
     np.testing.assert_allclose(prediction.probabilities, classifier.probabilities(leaning), atol=tolerance)
     again = model.predict(people[0])
     assert np.abs(again.probabilities - prediction.probabilities).max() < 0.3
-    assert (len(model.head.context.members), model.head.waveform.fine_places.out_channels) == (2, 64)
+    assert (len(model.head.context.members), model.head.waveform.to_tenths.out_channels) == (2, 64)
 
 
 def test_rare_classes_get_the_benefit_of_the_doubt(place, people, fits, tmp_path):

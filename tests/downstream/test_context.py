@@ -200,7 +200,7 @@ def test_a_saved_model_has_it(both, toy, tmp_path):
     save(both[0], tmp_path, [], [recording], 3)
     model = load(tmp_path, precision="fp32")
     assert len(model.head.context.members) == 2
-    assert model.head.waveform.fine_places.out_channels == 16
+    assert model.head.waveform.to_tenths.out_channels == 16
     spans = model.predict(recording).frames
     wanted = both[0].probabilities(recording)
     np.testing.assert_allclose(spans.at(np.arange(len(recording))), wanted, rtol=1e-4, atol=1e-5)

@@ -118,9 +118,9 @@ SINGLE_MARKS = [
     (530, 560, "non-wear thigh"),  # of 530 to 540 both, as if nobody knew
     (600, 640, "sensor dropout"),
     (620, 700, "sensor dropout thigh"),
-    (680, 760, "non-wear back"),  # who measures is asked, worn or not
-    (860, 960, "sensor dropout back"),
-    (900, 1000, "non-wear"),
+    (680, 730, "non-wear back"),  # who measures is asked, worn or not
+    (740, 790, "sensor dropout back"),
+    (770, 800, "non-wear"),
 ]
 SINGLE = {"back": Single(ProbabilityMap(2.0, 0.1), 0.8), "thigh": Single(ProbabilityMap(0.5), 0.55)}
 
