@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from selfpab.data.table_columns import NO_COLUMNS
 from selfpab.recording import CHANNELS, SENSOR_MISSING_OF, SENSORS, Mark, Recording, RecordingError
 from selfpab.sensors import told_by
 
@@ -198,9 +199,12 @@ def _within(mark: Mark, other: Mark) -> bool:
 
 
 def _dropout_words(recording: Recording) -> list[str]:
-    """How long each sensor measured nothing, a line each."""
+    """How long each sensor measured nothing, a line each, but for those of whose lack the reader has told."""
     told = []
+    said = recording.source.get("warnings", ())
     for sensor, kind in SENSOR_MISSING_OF.items():
+        if any(line.startswith(f"{NO_COLUMNS} {sensor}") for line in said):
+            continue
         missing = np.zeros(len(recording), bool)
         for mark in recording.marks:
             if mark.kind == kind:

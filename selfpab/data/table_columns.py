@@ -15,6 +15,7 @@ from selfpab.recording import CHANNELS, SENSOR_MISSING_OF, SENSORS, Mark, Record
 
 TIMES = ("timestamp", "time_s")  # the first that is there is used
 LABELS = ("label", "activity")
+NO_COLUMNS = "the file has no columns of the"  # sensor
 EXAMPLE = f"timestamp,{','.join(CHANNELS)},label"
 
 
@@ -93,7 +94,8 @@ def marked_where_missing(recording: Recording, channels: Sequence[str]) -> Recor
             recording = recording.with_marks(
                 [*recording.marks, Mark(0, len(recording), kind, f"{sensor} not in this file")]
             )
-            said = f"the file has no columns of the {sensor} sensor; if it was worn, rename them to {sensor}_x ..."
+            own = ", ".join(name for name in CHANNELS if name.startswith(sensor))
+            said = f"{NO_COLUMNS} {sensor} sensor: activities are told from the other one alone; if it was worn, name them {own}"
             warnings = [*recording.source.get("warnings", ()), said]
             recording = replace(recording, source={**recording.source, "warnings": warnings})
     return recording
