@@ -120,11 +120,18 @@ def _certainty(facts: Mapping[str, Any]) -> Iterator[Finding]:
         return
     share = facts["seconds_uncertain"] / given
     below = facts.get("uncertain_below")
-    meaning = "" if below is None else f" (what was named has a probability below {100 * below:g} %)"
+    meaning = "" if below is None else f" (what was named has a probability below {100 * below:g} %{_of_one(facts)})"
     yield Finding(
         "look" if share > MUCH_UNCERTAIN else "note",
         f"{100 * share:.1f} % of the worn seconds are uncertain{meaning}. They are counted like the others.",
     )
+
+
+def _of_one(facts: Mapping[str, Any]) -> str:
+    """Below what those are uncertain that one sensor alone told, if any were."""
+    told = [sensor for sensor, seconds in facts.get("seconds_single", {}).items() if seconds]
+    limits = facts.get("uncertain_below_single", {})
+    return "".join(f"; told from the {s}'s sensor alone, below {100 * limits[s]:g} %" for s in told if s in limits)
 
 
 def _placement(recording: Recording, facts: Mapping[str, Any]) -> Iterator[Finding]:

@@ -127,6 +127,33 @@ def test_a_sensor_without_the_other_is_told_without_a_gap(still):
     assert GOOD in told(still, {"source": {"missing_seconds": 0.04}})
 
 
+def test_what_one_sensor_alone_told_is_to_be_looked_at(still):
+    worn = still.with_marks([Mark(0, 100_000, "non-wear back")])
+    facts = {
+        "non_wear": {"stretches": {"non-wear": 0, "non-wear back": 1, "non-wear thigh": 0}, "seconds": 0},
+        "seconds_recorded": 3600,
+        "seconds_single": {"back": 0, "thigh": 2000},
+        "seconds_uncertain": 300,
+        "seconds_per_activity": {"sitting": 3600},
+        "uncertain_below": 0.3,
+        "uncertain_below_single": {"back": 0.9, "thigh": 0.66},
+    }
+    found = told(worn, facts)
+    (rank, words), *_ = [finding for finding in found if "the thigh's sensor alone was there" in finding[1]]
+    assert rank == "look"
+    assert words.startswith(
+        "For 33 min 20 s the thigh's sensor alone was there to tell activities from; the back's measured"
+    )
+    assert "lying cannot be told from sitting" in words
+    ((rank, words),) = [finding for finding in found if "Not worn" in finding[1]]
+    assert words.endswith(
+        "0.0 s (0.0 % of what was recorded) count for no activity; the rest was told from the other sensor."
+    )
+    assert rank == "note"
+    ((_, words),) = [finding for finding in found if "uncertain" in finding[1]]
+    assert "below 30 %; told from the thigh's sensor alone, below 66 %)" in words
+
+
 @pytest.mark.parametrize(("stop", "rank"), [(15_000, "note"), (100_000, "look")])
 def test_non_wear_is_told_by_sensor_and_share(still, stop, rank):
     worn = still.with_marks([Mark(0, stop, "non-wear"), Mark(stop, stop + 500, "non-wear thigh")])
