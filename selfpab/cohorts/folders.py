@@ -228,8 +228,7 @@ def _reads_single(config: FolderConfig, sha256: str) -> bool:
     """Whether what one sensor recorded alone is of use."""
     if not isinstance(config, PredictConfig) or not config.single_sensor:
         return False
-    model = _model(config.model, config.precision, sha256)
-    return model.reads_single and chosen_windows(config.windows, model.finetune) == "ours"
+    return _model(config.model, config.precision, sha256).reads_single_in(config.windows)
 
 
 def _join(folder: Path, config: FolderConfig) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from selfpab.data.quality import covered
 from selfpab.data.table_columns import NO_COLUMNS
 from selfpab.recording import CHANNELS, SENSOR_MISSING_OF, SENSORS, Mark, Recording, RecordingError
 from selfpab.sensors import told_by
@@ -205,12 +206,9 @@ def _dropout_words(recording: Recording) -> list[str]:
     for sensor, kind in SENSOR_MISSING_OF.items():
         if any(line.startswith(f"{NO_COLUMNS} {sensor}") for line in said):
             continue
-        missing = np.zeros(len(recording), bool)
-        for mark in recording.marks:
-            if mark.kind == kind:
-                missing[mark.first : mark.stop] = True
-        if missing.any():
-            minutes = missing.sum() / recording.rate_hz / 60
+        missing = covered((mark.first, mark.stop) for mark in recording.marks if mark.kind == kind)
+        if missing:
+            minutes = missing / recording.rate_hz / 60
             told.append(
                 f"the {sensor} sensor measured nothing for {minutes:.1f} min: activities are told from the other one alone "
                 "there, where the model can"

@@ -64,7 +64,7 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
         "gap_hours": round(sum(gaps_s) / 3600, 4),
         "non_wear_hours": _short(hours[NON_WEAR]),
         **{f"{sensor}_off_hours": _short(hours[kind]) for sensor, kind in NON_WEAR_OF.items()},
-        "dropout_hours": _short(_covered(dropouts) / rate_hz / 3600),
+        "dropout_hours": _short(covered(dropouts) / rate_hz / 3600),
         "placement": "; ".join(placed) or (_unplaced(source) if looked_for.get("placement") else None),
         **{f"{sensor}_error_mg": _short(calibrations.get(sensor, {}).get("error_after_mg")) for sensor in NON_WEAR_OF},
         "calibrated": ", ".join(s for s, about in calibrations.items() if about["applied"]) if sensors else None,
@@ -76,10 +76,10 @@ def quality_of(recording: Recording, name: str) -> dict[str, Any]:
     }
 
 
-def _covered(stretches: Iterable[tuple[int, int]]) -> int:
+def covered(stretches: Iterable[tuple[int, int]]) -> int:
     """Samples in the union of stretches, in the order of their first samples.
 
-    >>> _covered([(0, 10), (5, 8), (20, 30)])
+    >>> covered([(0, 10), (5, 8), (20, 30)])
     20
     """
     total = reached = 0

@@ -24,7 +24,7 @@ from selfpab.features.uprightness import Turns
 from selfpab.recording import Recording
 from selfpab.upstream.encoder import multiplies_tiles
 from selfpab.upstream.engine import Precision, autocast, resolved_precision
-from selfpab.upstream.packed_products import with_packed_products
+from selfpab.upstream.packed_products import Part, with_packed_products
 
 if TYPE_CHECKING:
     from selfpab.downstream.states import Extractor
@@ -197,13 +197,13 @@ def _doubtful(starts: np.ndarray, unsure: Sequence[np.ndarray], firsts: np.ndarr
     return before[places + counts] > before[places]
 
 
-def for_prediction(network: Network, precision: Precision, device: torch.device) -> Network:
-    """A network that computes the same without gradients, sooner: in bf16 its products' weights are made ready once."""
+def for_prediction(network: Part, precision: Precision, device: torch.device) -> Part:
+    """A network, or a part of one, that computes the same without gradients, sooner: in bf16 weights are made ready once."""
     half = half_precision(network, precision, device)
     return half if half is network else with_packed_products(half)
 
 
-def half_precision(network: Network, precision: Precision, device: torch.device) -> Network:
+def half_precision(network: Part, precision: Precision, device: torch.device) -> Part:
     """A network with the weights of its products in bf16, where that is the precision: autocast would convert every time.
 
     What is not converted is shared with the one given.

@@ -8,7 +8,6 @@ nothing or was not worn. Legend: W windows, B of them at once, T frames of a win
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -20,16 +19,14 @@ from torch import Tensor
 from selfpab.core_threads import one_core_each
 from selfpab.downstream.cuts import frame_pieces
 from selfpab.downstream.frame_inputs import FrameInputs, in_places
+from selfpab.downstream.passes import FRAMES_AT_ONCE, for_prediction
 from selfpab.downstream.spans import Spans
 from selfpab.downstream.waveform import HOP, WaveformReader
 from selfpab.recording import Recording
-from selfpab.upstream.engine import autocast, resolved_precision
-from selfpab.upstream.packed_products import with_packed_products
+from selfpab.upstream.engine import autocast
 
 if TYPE_CHECKING:
     from selfpab.downstream.states import Extractor
-
-FRAMES_AT_ONCE = {"cpu": 2048, "cuda": 1 << 16}  # a thread
 
 
 def single_windows(
@@ -43,8 +40,7 @@ def single_windows(
 
     reader : of one sensor, in evaluation mode. extractor : of the network that it stands in: shapes, precision, device.
     """
-    if extractor.device.type == "cpu" and resolved_precision(extractor.precision, extractor.device) == "bf16":
-        reader = with_packed_products(copy.deepcopy(reader))
+    reader = for_prediction(reader, extractor.precision, extractor.device)
     few = max(1, FRAMES_AT_ONCE[extractor.device.type] // max(1, spans.length))
 
     @torch.inference_mode()

@@ -108,7 +108,7 @@ def one_fold(
     A classifier may have `facts`, a mapping of plain values known after `fit` (layer_weights, validation {loss,
     macro_f1}, losses ...); they become those of the fold.
     """
-    return every_fold(build, recordings, activities, subject, train_with=train_with)[None]
+    return every_fold(build, recordings, activities, subject, train_with=train_with, single=False)[None]
 
 
 def every_fold(
@@ -118,16 +118,17 @@ def every_fold(
     subject: str,
     *,
     train_with: Sequence[Recording] = (),
+    single: bool = True,
 ) -> dict[str | None, tuple[Fold, "pl.DataFrame"]]:
     """The same by what the subject is scored on: None, all of it; and by the name of a sensor, that sensor alone, where the
-    classifier says that it can do so (an attribute `reads_single` that is true)."""
+    classifier says that it can do so (an attribute `reads_single` that is true) and it is wanted (`single`)."""
     began = time.perf_counter()
     classifier = build()
     classifier.fit([recording for recording in [*recordings, *train_with] if recording.subject != subject])
     facts = plain(dict(getattr(classifier, "facts", {})))  # now: predicting could not add to them honestly
     own = [recording for recording in recordings if recording.subject == subject]
     found: dict[str | None, tuple[Fold, "pl.DataFrame"]] = {}
-    for sensor in (None, *(SENSORS if getattr(classifier, "reads_single", False) else ())):
+    for sensor in (None, *(SENSORS if single and getattr(classifier, "reads_single", False) else ())):
         others = [other for other in SENSORS if sensor not in (None, other)]
         fold, seconds = _scored(classifier, own, activities, others)
         found[sensor] = replace(fold, took_s=time.perf_counter() - began, facts=facts), seconds

@@ -68,7 +68,7 @@ class Model:
             )
         extractor = Extractor.of_encoder(self.upstream, self.precision)
         chosen = chosen_windows(windows, self.finetune)
-        single = single_sensor and chosen == "ours" and self.reads_single
+        single = single_sensor and self.reads_single_in(windows)
         if not single:
             unless = "single_sensor=no" if not single_sensor else f"windows={chosen}"
             check_both(recording, unless if self.reads_single else "this model")
@@ -96,6 +96,10 @@ class Model:
     def reads_single(self) -> bool:
         """Whether it names activities where one sensor alone says something."""
         return isinstance(self.head, Head) and len(self.head.single) > 0
+
+    def reads_single_in(self, windows: Windows) -> bool:
+        """The same, where it looks through these windows: the authors' know both sensors alone."""
+        return self.reads_single and chosen_windows(windows, self.finetune) == "ours"
 
     def single(self, uncertain_below: float | None) -> dict[str, Single]:
         """By sensor, how its answers become probabilities, and below which they are uncertain."""
