@@ -25,7 +25,7 @@ from selfpab.evaluation.results import SINGLE, read_results
 from selfpab.inference.card_numbers import report_of, single_report
 from selfpab.inference.decisions import decide, most_probable
 from selfpab.inference.model_names import CALIBRATION
-from selfpab.inference.trust import Judged, Trust, cross_fitted, fit_single, fit_trust, judge_by, write_trust
+from selfpab.inference.trust import Judged, cross_fitted, cross_fitted_single, fit_single, fit_trust, write_trust
 from selfpab.recording import SENSORS
 from selfpab.writing import write_text
 
@@ -197,16 +197,6 @@ def everybody(method: str, runs: dict[str, Path], sensor: str | None = None) -> 
     }
 
 
-def single_judged(alone: dict[str, Answers], both: dict[str, tuple[Judged, Trust]]) -> dict[str, Judged]:
-    """Everyone as decided by the others' answers of both sensors, calibrated by the others' of this one."""
-    found = {}
-    for name, answers in alone.items():
-        decision = both[name][1].decision
-        others = fit_single({other: a for other, a in alone.items() if other != name}, decision)
-        found[name] = judge_by(answers, others.map, decision)
-    return found
-
-
 def single_row(sensor: str, report: dict[str, Any]) -> list[str]:
     scores, doubt, after = report["at_50_hz"], report["uncertain"], report["reliability"]["after"]
     return [
@@ -248,8 +238,9 @@ if __name__ == "__main__":
     for sensor in SENSORS:
         alone = everybody(METHODS[0], runs, sensor)
         trust = replace(trust, single={**trust.single, sensor: fit_single(alone, trust.decision)})
-        report["single"][sensor] = single_report(alone, both, names)
-        report["single"][sensor]["at_50_hz"] = at_50_hz(single_judged(alone, both), runs)
+        judged = cross_fitted_single(alone, both)
+        report["single"][sensor] = single_report(alone, judged, names)
+        report["single"][sensor]["at_50_hz"] = at_50_hz({name: one for name, (one, _) in judged.items()}, runs)
     write_trust(model / CALIBRATION, trust)
     with_decision = {method: decided(method, runs) if ran(method, runs) else told_before(method) for method in METHODS}
     report["at_50_hz"] = with_decision

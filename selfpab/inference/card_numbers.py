@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from selfpab.evaluation.metrics import confusion, f1, mean_and_error
 from selfpab.inference.decisions import decide, most_probable
 from selfpab.inference.doubt import coverage_curve
 from selfpab.inference.minutes import Intervals, Minutes, fit_intervals, interval, minutes_of
-from selfpab.inference.trust import Judged, Trust, cross_fitted, fit_single, judge_by
+from selfpab.inference.trust import Judged, Trust, cross_fitted
 
 CURVE = tuple(round(0.05 * step, 2) for step in range(6, 20))
 PIECES_S = (300, 600, 1200)
@@ -46,32 +45,6 @@ def trust_report(people: Mapping[str, Answers], names: Sequence[str], *, accurac
     return report_of(people, cross_fitted(people, accuracy=accuracy), names, accuracy=accuracy)
 
 
-def single_report(
-    people: Mapping[str, Answers],
-    both: Mapping[str, tuple[Judged, Trust]],
-    names: Sequence[str],
-    *,
-    accuracy: float = 0.95,
-) -> dict[str, Any]:
-    """The same, without minutes and intervals, of what one sensor alone gave; decided as both sensors' answers are.
-
-    both : of the same people, what `cross_fitted` gave for both sensors: everyone's decision is that of the others.
-    """
-    everyone = []
-    for name, answers in people.items():
-        others = {other: a for other, a in people.items() if other != name}
-        trust = both[name][1]
-        own = fit_single(others, trust.decision, accuracy=accuracy)
-        trust = replace(trust, map=own.map, uncertain=own.uncertain)
-        everyone.append(_Person(answers, judge_by(answers, own.map, trust.decision), trust))
-    return {
-        "people": len(everyone),
-        **_reliabilities(everyone),
-        **_scores(everyone, names),
-        "uncertain": _uncertain(everyone, accuracy),
-    }
-
-
 def report_of(
     people: Mapping[str, Answers],
     found: Mapping[str, tuple[Judged, Trust]],
@@ -80,16 +53,34 @@ def report_of(
     accuracy: float = 0.95,
 ) -> dict[str, Any]:
     """`trust_report` of what `cross_fitted` gave."""
-    everyone = [_Person(people[name], judged, trust) for name, (judged, trust) in found.items()]
+    everyone = _everyone(people, found)
+    return {
+        **single_report(people, found, names, accuracy=accuracy),
+        "minutes": _minutes(everyone),
+        "intervals": _intervals(everyone, names),
+    }
+
+
+def single_report(
+    people: Mapping[str, Answers],
+    found: Mapping[str, tuple[Judged, Trust]],
+    names: Sequence[str],
+    *,
+    accuracy: float = 0.95,
+) -> dict[str, Any]:
+    """The same without minutes and intervals, for what `cross_fitted_single` gave of one sensor alone."""
+    everyone = _everyone(people, found)
     return {
         "people": len(everyone),
         "classes": list(names),
         **_reliabilities(everyone),
         **_scores(everyone, names),
         "uncertain": _uncertain(everyone, accuracy),
-        "minutes": _minutes(everyone),
-        "intervals": _intervals(everyone, names),
     }
+
+
+def _everyone(people: Mapping[str, Answers], found: Mapping[str, tuple[Judged, Trust]]) -> list[_Person]:
+    return [_Person(people[name], judged, trust) for name, (judged, trust) in found.items()]
 
 
 def _reliabilities(everyone: Sequence[_Person]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from selfpab.evaluation.answers import Answers, read_answers
 from selfpab.evaluation.results import SINGLE, read_results
 from selfpab.inference.card_numbers import report_of, single_report
 from selfpab.inference.model_names import CALIBRATION
-from selfpab.inference.trust import Trust, cross_fitted, fit_single, fit_trust, write_trust
+from selfpab.inference.trust import Trust, cross_fitted, cross_fitted_single, fit_single, fit_trust, write_trust
 from selfpab.recording import SENSORS
 from selfpab.writing import write_text
 
@@ -69,7 +69,8 @@ def calibrate(model: Path, runs: Sequence[Path], config: CalibrateConfig | None 
     trust = replace(trust, single=own)
     lines = what_it_is_worth(trust, report_of(people, both, names, accuracy=config.accuracy))
     for sensor, found in single.items():
-        lines.append(of_one_sensor(sensor, single_report(found, both, names, accuracy=config.accuracy)))
+        judged = cross_fitted_single(found, both, accuracy=config.accuracy)
+        lines.append(of_one_sensor(sensor, single_report(found, judged, names, accuracy=config.accuracy)))
     write_trust(model / CALIBRATION, trust)
     _write_card(model / CARD, lines)
     return lines

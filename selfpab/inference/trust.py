@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -153,6 +153,23 @@ def cross_fitted(
         decision = most_probable(classes) if plain else None
         trust = fit_trust(others, accuracy=accuracy, decision=decision, biases=biases)
         result[name] = judge(answers, trust), trust
+    return result
+
+
+def cross_fitted_single(
+    people: Mapping[str, Answers], both: Mapping[str, tuple[Judged, Trust]], *, accuracy: float = 0.95
+) -> dict[str, tuple[Judged, Trust]]:
+    """The same of what one sensor alone gave, decided as both sensors' answers are.
+
+    both : of the same people, what `cross_fitted` gave for both sensors: everyone's decision is that of the others.
+    """
+    result = {}
+    for name, answers in people.items():
+        others = {other: a for other, a in people.items() if other != name}
+        trust = both[name][1]
+        own = fit_single(others, trust.decision, accuracy=accuracy)
+        judged = judge_by(answers, own.map, trust.decision)
+        result[name] = judged, replace(trust, map=own.map, uncertain=own.uncertain)
     return result
 
 
